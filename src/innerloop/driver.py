@@ -1,0 +1,137 @@
+"""Driving a training run: iterate over its states, measure what the recipe asks for, and write the run.
+
+Knows nothing of terminals: it yields what happened, and whoever iterates shows it.
+"""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+
+from innerloop.analysis import contrast_norms, cosines
+from innerloop.data.sampler import draw
+from innerloop.data.split import VALIDATION
+from innerloop.errors import RunError
+from innerloop.runs import (
+    Best,
+    Recipe,
+    RunDirectory,
+    Workshop,
+    build,
+    history,
+    open_run,
+    read_checkpoint,
+    training_batch,
+    write_checkpoint,
+)
+from innerloop.seeds import derived_seed
+from innerloop.training import State, evaluate, train
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One outer step, done and recorded.
+
+    Attributes:
+        step: Outer steps done.
+        steps: Outer steps in all.
+        record: What stands in the history for this step.
+        best: The best meta-validation accuracy so far.
+    """
+
+    step: int
+    steps: int
+    record: history.Record
+    best: Best
+
+
+def begin(recipe: Recipe, folder: str, command: str) -> Iterator[Progress]:
+    """Build the recipe, make its run folder, and train.
+
+    Everything that can be refused is refused before the folder is made.
+
+    Raises:
+        InnerloopError: At once for what does not fit; while iterating, for a loss that is not finite.
+    """
+    workshop = build(recipe)
+    directory = RunDirectory(folder)
+    directory.begin(recipe, command)
+    return _drive(recipe, workshop, directory, workshop.start, Best())
+
+
+def resume(folder: str) -> Iterator[Progress]:
+    """Continue a run from its last checkpoint, as if it had never stopped.
+
+    Raises:
+        RunError: The folder holds no run.
+    """
+    run = open_run(folder)
+    workshop = build(run.recipe)
+    directory = run.directory
+    start, best = read_checkpoint(directory.last) if directory.last.exists() else (workshop.start, Best())
+    if start.params.keys() != workshop.start.params.keys():
+        raise RunError(f"expected the parameters of the recipe in '{directory.last}', got others; train it anew")
+    history.keep_until(directory.history, start.step if directory.last.exists() else -1)
+    return _drive(run.recipe, workshop, directory, start, best)
+
+
+def _drive(recipe: Recipe, workshop: Workshop, directory: RunDirectory, start: State, best: Best) -> Iterator[Progress]:
+    batches = partial(training_batch, recipe, workshop.data)
+    states = train(workshop.algorithm, start, batches, recipe.training)
+    clock = time.perf_counter()
+    # A continued run has its first state behind it: recorded and saved.
+    recorded = start if directory.last.exists() else None
+    saved = recorded
+    try:
+        for state in states:
+            if saved is not None and state.step == start.step:
+                continue
+            record = _measured(recipe, workshop, state)
+            now = time.perf_counter()
+            record["seconds"], clock = now - clock, now
+            accuracy = record.get("validation", {}).get("accuracy", float("-inf"))
+            if accuracy > best.accuracy:
+                best = Best(accuracy, state.step)
+                write_checkpoint(directory.best, state, best)
+            history.append(directory.history, record)
+            recorded = state
+            if _due(recipe.record.checkpoint, state.step, recipe.training.steps):
+                write_checkpoint(directory.last, state, best)
+                saved = state
+            yield Progress(state.step, recipe.training.steps, record, best)
+    finally:
+        # Interrupted or diverged: the newest recorded state is kept, so nothing is lost.
+        if recorded is not None and recorded is not saved:
+            write_checkpoint(directory.last, recorded, best)
+
+
+def _due(every: int, step: int, steps: int) -> bool:
+    return step == steps or (every > 0 and step % every == 0)
+
+
+def _measured(recipe: Recipe, workshop: Workshop, state: State) -> history.Record:
+    """Return the step's record, with the measurements that are due."""
+    record: history.Record = {"step": state.step}
+    if state.step > 0:
+        record |= {"loss": state.loss, "accuracy": state.accuracy}
+    wanted, steps = recipe.record, recipe.training.steps
+
+    def due(every: int) -> bool:
+        return every > 0 and _due(every, state.step, steps)
+
+    if due(wanted.validation):
+        held_out = workshop.data.split(VALIDATION)
+        algorithm = recipe.evaluation.applied_to(workshop.algorithm)
+        indices = range(wanted.validation_episodes)
+        seed = derived_seed(recipe.seed, "validation")
+        result = evaluate(algorithm, state.params, held_out, recipe.episode, indices, seed)
+        record["validation"] = {"accuracy": result.interval().mean, "zeroed": result.interval(zero_head=True).mean}
+    if due(wanted.contrast) or due(wanted.cosine):
+        held_out = workshop.data.split(VALIDATION)
+        seed = derived_seed(recipe.seed, "probe")
+        probes = [draw(held_out, recipe.episode, seed, index) for index in range(wanted.probe_episodes)]
+        if due(wanted.contrast):
+            record["contrast"] = contrast_norms(workshop.algorithm, state.params, probes)._asdict()
+        if due(wanted.cosine):
+            record["cosine"] = cosines(workshop.algorithm, state.params, probes)._asdict()
+    return record

@@ -1,0 +1,31 @@
+"""The plain engine: one task after another, their meta-gradients averaged."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from innerloop.algorithms import Algorithm
+from innerloop.data.episode import Episode, n_tasks, task
+from innerloop.params import add, scaled
+from innerloop.shapes import Params
+
+
+class BatchGradient(NamedTuple):
+    """The mean meta-gradient over a batch of tasks, with each task's query loss and accuracy [task]."""
+
+    gradient: Params
+    losses: Tensor
+    accuracies: Tensor
+
+
+def mean_meta_gradient(algorithm: Algorithm, params: Params, batch: Episode) -> BatchGradient:
+    """Map the algorithm's meta-gradient over a stacked batch of episodes and average."""
+    total: Params = {}
+    losses, accuracies = [], []
+    for index in range(n_tasks(batch)):
+        one = algorithm.meta_gradient(params, task(batch, index))
+        total = add(total, one.gradient) if total else one.gradient
+        losses.append(one.loss)
+        accuracies.append(one.accuracy)
+    return BatchGradient(scaled(total, 1 / len(losses)), torch.stack(losses), torch.stack(accuracies))

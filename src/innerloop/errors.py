@@ -1,0 +1,39 @@
+"""What can go wrong, said in three parts: what was expected, what was found, what to do.
+
+One root and its leaves. The command line prints the message as one line and exits with code 2.
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class InnerloopError(Exception):
+    """Anything innerloop refuses to do, with the cure in the message."""
+
+
+class ConfigError(InnerloopError):
+    """A setting outside what it may be."""
+
+
+class DataError(InnerloopError):
+    """A data set that is missing, damaged, leaking, or too small for what was asked."""
+
+
+class DivergedError(InnerloopError):
+    """A loss or a gradient that is not finite."""
+
+
+class RunError(InnerloopError):
+    """A run folder that cannot be made, opened or continued."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return `" Did you mean 'maml'?"`, or nothing when no known name is close."""
+    close = get_close_matches(name, list(known), n=1)
+    return f" Did you mean '{close[0]}'?" if close else ""
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> ConfigError:
+    """Build the error for a name that is not in a registry."""
+    names = sorted(known)
+    return ConfigError(f"unknown {kind} '{name}'; known: {', '.join(names)}.{did_you_mean(name, names)}")

@@ -1,0 +1,37 @@
+"""What the inner and the outer loop minimise, as functions of (outputs, targets)."""
+
+from collections.abc import Callable, Mapping
+
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor
+
+from innerloop.shapes import Logits, Scalar, Targets
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+
+def cross_entropy(outputs: Logits, targets: Targets) -> Scalar:
+    """Return the mean cross-entropy in nats; targets are class slots."""
+    return F.cross_entropy(outputs, targets)
+
+
+def mse(outputs: Logits, targets: Targets) -> Scalar:
+    """Return the mean squared error over examples and outputs; class slots count as one-hot rows (kao2022)."""
+    return F.mse_loss(outputs, as_real(targets, outputs))
+
+
+def as_real(targets: Tensor, outputs: Tensor) -> Tensor:
+    """Return real targets as they are, and class slots as one-hot rows of the outputs' width and type."""
+    if targets.is_floating_point():
+        return targets
+    return F.one_hot(targets, outputs.shape[-1]).to(outputs.dtype)
+
+
+LOSSES: Mapping[str, Loss] = {"cross_entropy": cross_entropy, "mse": mse}
+
+
+def accuracy(outputs: Logits, targets: Targets) -> Scalar:
+    """Return the share of examples whose largest output is their class, in [0, 1]; NaN for real targets."""
+    if targets.is_floating_point():
+        return outputs.new_full((), float("nan"))
+    return (outputs.argmax(-1) == targets).to(outputs.dtype).mean()

@@ -1,0 +1,79 @@
+"""Models: what turns inputs into features and logits, as pure functions of Params."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from innerloop.errors import ConfigError, unknown_name
+from innerloop.models.conv4 import conv4, start, strided_conv4
+from innerloop.models.learner import Learner
+from innerloop.models.normalization import Normalization
+from innerloop.seeds import generator
+
+__all__ = ["MODELS", "Learner", "ModelConfig", "Normalization", "build"]
+
+Encoder = Callable[["ModelConfig", int], nn.Module]
+
+MODELS: Mapping[str, Encoder] = {
+    "conv4": lambda config, channels: conv4(channels, config.filters, config.order or "norm_relu"),
+    "strided_conv4": lambda config, channels: strided_conv4(
+        channels, config.filters, config.padding, config.order or "relu_norm"
+    ),
+}
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Which network, and how its head starts.
+
+    Attributes:
+        name: `conv4` (max-pool) or `strided_conv4`.
+        filters: Channels of every convolution.
+        padding: strided_conv4: pad by one pixel and stride by 2 in all four blocks, so that 28x28 ends in 2x2.
+        order: `norm_relu` or `relu_norm` inside a block; by default the order of the network's paper.
+        head_bias: Whether the linear head has a bias.
+        head_scale: Factor on the head's initial weights and bias; 0 is a head that starts at zero.
+        normalization: BatchNorm by `batch` statistics (transductive) or by those of the `support` set alone.
+    """
+
+    name: str = "conv4"
+    filters: int = 64
+    padding: bool = False
+    order: str | None = None
+    head_bias: bool = True
+    head_scale: float = 1.0
+    normalization: Normalization = "batch"
+
+    def __post_init__(self) -> None:
+        if self.name not in MODELS:
+            raise unknown_name("model", self.name, MODELS)
+        if self.filters < 1:
+            raise ConfigError(f"expected model.filters of at least 1, got {self.filters}; ask for 32 or 64")
+
+
+def build(config: ModelConfig, image_shape: tuple[int, int, int], n_way: int, seed: int) -> Learner:
+    """Build a learner for images [channel height width] and `n_way` classes, started from the stream `init`.
+
+    Raises:
+        ConfigError: The images are too small for the network.
+    """
+    encoder = MODELS[config.name](config, image_shape[0])
+    module = nn.Sequential(OrderedDict(encoder=encoder, flatten=nn.Flatten(), head=nn.Identity()))
+    try:
+        with torch.no_grad():
+            # Two rows, since BatchNorm refuses a single value a channel.
+            width = module(torch.zeros(2, *image_shape)).shape[1]
+    except RuntimeError as error:
+        height_width = "x".join(str(size) for size in image_shape[1:])
+        raise ConfigError(
+            f"expected images large enough for '{config.name}', got {height_width}; use larger images or another model"
+        ) from error
+    module.set_submodule("head", nn.Linear(width, n_way, bias=config.head_bias))
+    start(module, generator(seed, "init"))
+    with torch.no_grad():
+        for parameter in module.get_submodule("head").parameters():
+            parameter.mul_(config.head_scale)
+    return Learner(module, "head", config.normalization)

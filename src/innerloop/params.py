@@ -1,0 +1,54 @@
+"""Arithmetic on Params: the few operations of vectors that a dict of tensors lacks."""
+
+from collections.abc import Collection
+
+import torch
+
+from innerloop.shapes import Params, Scalar
+
+
+def add(left: Params, right: Params, scale: float = 1.0) -> Params:
+    """Return `left + scale * right`; names missing in `right` are kept as they are."""
+    return {
+        name: torch.add(value, right[name], alpha=scale) if name in right else value for name, value in left.items()
+    }
+
+
+def scaled(params: Params, scale: float) -> Params:
+    """Return `scale * params`."""
+    return {name: scale * value for name, value in params.items()}
+
+
+def select(params: Params, names: Collection[str]) -> Params:
+    """Return the entries with these names, in the order of `params`."""
+    return {name: value for name, value in params.items() if name in names}
+
+
+def zeroed(params: Params, names: Collection[str]) -> Params:
+    """Return `params` with the named entries set to zero."""
+    return {name: torch.zeros_like(value) if name in names else value for name, value in params.items()}
+
+
+def snapshot(params: Params) -> Params:
+    """Return a copy that no later in-place update can reach."""
+    return {name: value.detach().clone() for name, value in params.items()}
+
+
+def dot(left: Params, right: Params) -> Scalar:
+    """Return the inner product over all entries."""
+    return torch.stack([(value * right[name]).sum() for name, value in left.items()]).sum()
+
+
+def norm(params: Params) -> Scalar:
+    """Return the Euclidean norm over all entries."""
+    return dot(params, params).sqrt()
+
+
+def count(params: Params) -> int:
+    """Return how many numbers the parameters hold."""
+    return sum(value.numel() for value in params.values())
+
+
+def first_nonfinite(params: Params) -> str | None:
+    """Return the name of the first entry that holds a NaN or an infinity, or None."""
+    return next((name for name, value in params.items() if not bool(torch.isfinite(value).all())), None)

@@ -1,0 +1,56 @@
+"""Means with intervals, and paired differences: what a number from N episodes is worth."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+Sample = Sequence[float] | NDArray[np.floating]
+
+
+class Interval(NamedTuple):
+    """A mean and half the width of its confidence interval, from `observations` of them."""
+
+    mean: float
+    half_width: float
+    observations: int
+
+    @property
+    def low(self) -> float:
+        """The interval's lower end."""
+        return self.mean - self.half_width
+
+    @property
+    def high(self) -> float:
+        """The interval's upper end."""
+        return self.mean + self.half_width
+
+
+def mean_interval(sample: Sample, confidence: float = 0.95) -> Interval:
+    """Return the sample's mean with Student's t interval.
+
+    Args:
+        sample: Independent observations, at least one. With one alone the half-width is infinite.
+        confidence: Coverage of the interval, in (0, 1).
+
+    Raises:
+        ValueError: The sample is empty.
+    """
+    values = np.asarray(sample, dtype=np.float64)
+    if values.size == 0:
+        raise ValueError("expected at least one observation, got none; evaluate on one episode or more")
+    if values.size == 1:
+        return Interval(float(values[0]), float("inf"), 1)
+    spread = float(values.std(ddof=1)) / float(np.sqrt(values.size))
+    quantile = float(stats.t.ppf(0.5 + confidence / 2, values.size - 1))
+    return Interval(float(values.mean()), quantile * spread, int(values.size))
+
+
+def paired_difference(left: Sample, right: Sample, confidence: float = 0.95) -> Interval:
+    """Return the mean of `left - right` with its interval, where both were measured on the same episodes."""
+    first, second = np.asarray(left, dtype=np.float64), np.asarray(right, dtype=np.float64)
+    if first.shape != second.shape:
+        raise ValueError(f"expected two samples of the same episodes, got {first.shape} and {second.shape}")
+    return mean_interval(first - second, confidence)

@@ -1,0 +1,142 @@
+"""How good a learner is on unseen classes: N episodes, before adaptation and after every inner step."""
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from innerloop.algorithms import Algorithm
+from innerloop.data.episode import Episode, EpisodeShape
+from innerloop.data.sampler import check, draw
+from innerloop.data.split import Split
+from innerloop.errors import ConfigError
+from innerloop.inner import accuracy
+from innerloop.params import zeroed
+from innerloop.shapes import Params
+from innerloop.statistics import Interval, mean_interval
+
+
+@dataclass(frozen=True)
+class EvaluationConfig:
+    """How a learner is tested.
+
+    Attributes:
+        episodes: How many episodes.
+        inner_lr: Adaptation rate at test time, of any sign; by default the training one.
+        inner_steps: Inner steps at test time; by default as many as in training.
+    """
+
+    episodes: int = 600
+    inner_lr: float | None = None
+    inner_steps: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.episodes < 1:
+            raise ConfigError(f"expected evaluation.episodes of at least 1, got {self.episodes}; the papers use 600")
+        if self.inner_steps is not None and self.inner_steps < 0:
+            raise ConfigError(f"expected evaluation.inner_steps of at least 0, got {self.inner_steps}; ask for more")
+
+    def applied_to(self, algorithm: Algorithm) -> Algorithm:
+        """Return the algorithm as it adapts at test time."""
+        changes = {"lr": self.inner_lr, "steps": self.inner_steps}
+        return algorithm.with_inner(**{name: value for name, value in changes.items() if value is not None})
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """What came out, episode by episode, so that two learners tested on the same episodes can be compared in pairs.
+
+    Attributes:
+        data_set: Name of the data set tested on.
+        split: Name of its split.
+        shape: Ways, shots and queries.
+        seed: The episodes are those of this seed.
+        inner_lr: Adaptation rate.
+        transductive: Whether query examples were normalised by one another.
+        as_trained: Accuracy in [0, 1] with the head as training left it [episode, inner steps + 1]; the first column
+            is before adaptation.
+        zeroed: The same with the head set to zero before adaptation (kao2022, section 4).
+    """
+
+    data_set: str
+    split: str
+    shape: EpisodeShape
+    seed: int
+    inner_lr: float
+    transductive: bool
+    as_trained: NDArray[np.float64]
+    zeroed: NDArray[np.float64]
+
+    def interval(self, zero_head: bool = False, step: int = -1) -> Interval:
+        """Return the mean accuracy after an inner step (the last by default) with its 95% interval."""
+        return mean_interval((self.zeroed if zero_head else self.as_trained)[:, step])
+
+    @property
+    def inner_steps(self) -> int:
+        """How many inner steps were taken."""
+        return int(self.as_trained.shape[1]) - 1
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values that `from_json` reads back."""
+        return {
+            **asdict(self),
+            "as_trained": self.as_trained.round(6).tolist(),
+            "zeroed": self.zeroed.round(6).tolist(),
+        }
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> "Evaluation":
+        """Read back what `to_json` gave."""
+        arrays = {arm: np.asarray(values[arm], dtype=np.float64) for arm in ("as_trained", "zeroed")}
+        return cls(**{**values, **arrays, "shape": EpisodeShape(**values["shape"])})
+
+
+def evaluate(
+    algorithm: Algorithm,
+    params: Params,
+    split: Split,
+    shape: EpisodeShape,
+    indices: Iterable[int],
+    seed: int,
+) -> Evaluation:
+    """Test a learner with its head as trained and with its head zeroed, on the same episodes.
+
+    Args:
+        algorithm: Adapts as it should at test time (`EvaluationConfig.applied_to`).
+        params: What meta-training found.
+        split: Where the classes come from.
+        shape: Ways (as many as the head has), shots, queries.
+        indices: Which episodes of the seed, `range(600)` as a rule; wrap it to show progress.
+        seed: Whose episodes.
+
+    Raises:
+        DataError: The split cannot fill such episodes.
+    """
+    check(split, shape)
+    without_head = zeroed(params, algorithm.learner.head_names)
+    as_trained, with_zero = [], []
+    for index in indices:
+        episode = draw(split, shape, seed, index)
+        as_trained.append(accuracy_by_step(algorithm, params, episode))
+        with_zero.append(accuracy_by_step(algorithm, without_head, episode))
+    return Evaluation(
+        split.data_set,
+        split.name,
+        shape,
+        seed,
+        algorithm.inner.lr,
+        algorithm.learner.transductive,
+        np.array(as_trained),
+        np.array(with_zero),
+    )
+
+
+def accuracy_by_step(algorithm: Algorithm, params: Params, episode: Episode) -> list[float]:
+    """Return the query accuracy before adaptation and after every inner step."""
+    path = algorithm.adapt(params, episode.support).params
+    with torch.no_grad():
+        logits = [algorithm.query_loss(each, episode)[1] for each in path]
+    return [accuracy(each, episode.query.targets).item() for each in logits]

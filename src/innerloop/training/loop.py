@@ -1,0 +1,147 @@
+"""The outer loop as a generator of states: whoever iterates decides what to show, measure and save.
+
+Every state is a value of its own: it can be kept, written, and handed back as `start` to continue bit for bit.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from innerloop.algorithms import Algorithm
+from innerloop.data.episode import Episode
+from innerloop.engine import BatchGradient, mean_meta_gradient
+from innerloop.errors import ConfigError, DivergedError
+from innerloop.params import first_nonfinite, snapshot
+from innerloop.shapes import Params
+from innerloop.training.head_reset import HeadReset, reset_head
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """The outer loop.
+
+    Attributes:
+        steps: Outer steps in all.
+        tasks: Episodes in the batch of one outer step.
+        outer_lr: Adam's learning rate.
+        head_reset: What happens to the head after every outer step: `none`, `zero` (the zeroing trick, which also
+            zeroes it at the start) or `first` (put back to its first value).
+    """
+
+    steps: int = 600
+    tasks: int = 16
+    outer_lr: float = 1e-3
+    head_reset: HeadReset = "none"
+
+    def __post_init__(self) -> None:
+        for name, least in (("steps", 0), ("tasks", 1)):
+            value = getattr(self, name)
+            if value < least:
+                raise ConfigError(f"expected training.{name} of at least {least}, got {value}; ask for more")
+        if not self.outer_lr > 0 or self.outer_lr == float("inf"):
+            raise ConfigError(f"expected a positive training.outer_lr, got {self.outer_lr}; the papers use 0.001")
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    """Where training stands after `step` outer steps.
+
+    Attributes:
+        step: Outer steps done.
+        params: The meta-learned parameters.
+        optimizer: The outer optimizer's tensors, named `parameter/what`.
+        first_head: The head's first value, for the policy that puts it back.
+        loss: Mean query loss over the last step's tasks, in nats for cross-entropy; NaN before the first step.
+        accuracy: Mean query accuracy over the last step's tasks, in [0, 1]; NaN before the first step.
+    """
+
+    step: int
+    params: Params
+    optimizer: Params = field(default_factory=dict)
+    first_head: Params = field(default_factory=dict)
+    loss: float = float("nan")
+    accuracy: float = float("nan")
+
+
+def initial_state(algorithm: Algorithm, params: Params, head_reset: HeadReset = "none") -> State:
+    """Return the state before the first outer step."""
+    first_head = snapshot(algorithm.learner.head_params(params))
+    return State(0, reset_head(head_reset, algorithm.learner, snapshot(params), first_head), first_head=first_head)
+
+
+def train(
+    algorithm: Algorithm,
+    start: State,
+    episodes: Callable[[int], Episode],
+    config: TrainingConfig,
+) -> Iterator[State]:
+    """Meta-train with Adam, yielding the start and the state after every outer step.
+
+    Args:
+        algorithm: What turns an episode into a meta-gradient.
+        start: `initial_state(...)`, or any state this generator yielded before.
+        episodes: Maps the number of outer steps done to the next batch of episodes, stacked; a pure function, so
+            that a continued run sees what the uninterrupted one would.
+        config: How many steps, and how.
+
+    Yields:
+        States with `step` from `start.step` to `config.steps`.
+
+    Raises:
+        DivergedError: A query loss or the meta-gradient is not finite; names the outer step and the task. The
+            states yielded before are untouched.
+    """
+    yield start
+    leaves = {name: value.clone() for name, value in start.params.items()}
+    adam = torch.optim.Adam(list(leaves.values()), lr=config.outer_lr)
+    _restore(adam, leaves, start.optimizer)
+    for step in range(start.step, config.steps):
+        result = mean_meta_gradient(algorithm, leaves, episodes(step))
+        _refuse_nonfinite(result, step)
+        for name, leaf in leaves.items():
+            leaf.grad = result.gradient[name]
+        adam.step()
+        settled = reset_head(config.head_reset, algorithm.learner, leaves, start.first_head)
+        for name, leaf in leaves.items():
+            leaf.copy_(settled[name])
+        yield State(
+            step + 1,
+            snapshot(leaves),
+            _tensors(adam, leaves),
+            start.first_head,
+            result.losses.mean().item(),
+            result.accuracies.mean().item(),
+        )
+
+
+def _tensors(optimizer: torch.optim.Optimizer, leaves: Params) -> Params:
+    return {
+        f"{name}/{key}": value.detach().clone()
+        for name, leaf in leaves.items()
+        for key, value in optimizer.state[leaf].items()
+        if isinstance(value, Tensor)
+    }
+
+
+def _restore(optimizer: torch.optim.Optimizer, leaves: Params, tensors: Params) -> None:
+    for key, value in tensors.items():
+        name, what = key.rsplit("/", 1)
+        optimizer.state[leaves[name]][what] = value.detach().clone()
+
+
+def _refuse_nonfinite(result: BatchGradient, step: int) -> None:
+    finite = torch.isfinite(result.losses)
+    if not bool(finite.all()):
+        task = int((~finite).nonzero()[0])
+        raise DivergedError(
+            f"expected a finite query loss, got {result.losses[task].item()} at outer step {step + 1} in task {task}; "
+            "try a smaller inner.lr or training.outer_lr, the last checkpoint is kept"
+        )
+    name = first_nonfinite(result.gradient)
+    if name is not None:
+        raise DivergedError(
+            f"expected a finite meta-gradient, got NaN or infinity for '{name}' at outer step {step + 1}; "
+            "try a smaller inner.lr or training.outer_lr, the last checkpoint is kept"
+        )
