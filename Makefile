@@ -7,7 +7,7 @@ STAMP  := $(VENV)/.installed
 .PHONY: demo test slow lint setup clean
 
 demo: setup
-	$(BIN)/innerloop demo --out runs/demo --replace
+	$(BIN)/innerloop demo
 
 test: setup lint
 	$(BIN)/python -m pytest

@@ -1,0 +1,115 @@
+"""`innerloop evaluate`: test a trained learner on classes it has never seen."""
+
+from dataclasses import asdict
+
+from jsonargparse import ArgumentParser, Namespace
+from rich.table import Table
+
+from innerloop.cli.parsing import new_parser, only_given
+from innerloop.cli.places import command_line
+from innerloop.cli.progress import console, counted
+from innerloop.data import DataConfig, load
+from innerloop.data.episode import EpisodeShape
+from innerloop.data.sampler import check
+from innerloop.data.split import TEST
+from innerloop.errors import ConfigError
+from innerloop.report.sentences import percent
+from innerloop.runs import KeptEvaluation, OpenedRun, Which, open_run, untrained
+from innerloop.training import Evaluation, EvaluationConfig, evaluate
+
+SUMMARY = "Test a trained learner on classes it has never seen."
+
+
+def parser() -> ArgumentParser:
+    """Return the verb's parser; what is left out is as in the run's recipe."""
+    verb = new_parser(SUMMARY)
+    verb.add_argument("run", type=str, help="Folder of the run.")
+    verb.add_argument("--data.name", type=str | None, default=None, help="Another data set.")
+    verb.add_argument("--data.root", type=str | None, default=None, help="Where its files are.")
+    verb.add_argument("--data.split", type=str | None, default=None, help="How its classes are divided into sides.")
+    verb.add_argument("--data.rotations", type=bool | None, default=None, help="omniglot: turned characters too.")
+    verb.add_argument("--split", type=str, default=TEST, help="Side to test on: train, validation or test.")
+    verb.add_argument("--episodes", type=int | None, default=None, help="How many episodes.")
+    verb.add_argument("--k_shot", type=int | None, default=None, help="Support examples a class.")
+    verb.add_argument("--n_queries", type=int | None, default=None, help="Query examples a class.")
+    verb.add_argument("--inner_lr", type=float | None, default=None, help="Adaptation rate, any sign.")
+    verb.add_argument("--inner_steps", type=int | None, default=None, help="Inner steps.")
+    verb.add_argument("--checkpoint", type=Which, default="best", help="Which state of the run.")
+    verb.add_argument("--seed", type=int, default=0, help="Whose episodes.")
+    return verb
+
+
+def run(parsed: Namespace) -> None:
+    """Evaluate, write the result into the run, and show it."""
+    opened = open_run(parsed.run)
+    changes = only_given(
+        name=parsed.data.name, root=parsed.data.root, split=parsed.data.split, rotations=parsed.data.rotations
+    )
+    data = _data(opened.recipe.data, changes)
+    shape = EpisodeShape(
+        **{**asdict(opened.recipe.episode), **only_given(k_shot=parsed.k_shot, n_queries=parsed.n_queries)}
+    )
+    how = EvaluationConfig(
+        **{
+            **asdict(opened.recipe.evaluation),
+            **only_given(episodes=parsed.episodes, inner_lr=parsed.inner_lr, inner_steps=parsed.inner_steps),
+        }
+    )
+    kept = test(opened, data, parsed.split, shape, how, parsed.checkpoint, parsed.seed, "testing")
+    place = opened.keep(kept)
+    console.print(table(kept.evaluation))
+    console.print(about(kept.evaluation), highlight=False, soft_wrap=True)
+    console.print(f"Kept in {place}", highlight=False, soft_wrap=True)
+
+
+def test(
+    opened: OpenedRun,
+    data: DataConfig,
+    side: str,
+    shape: EpisodeShape,
+    how: EvaluationConfig,
+    checkpoint: Which,
+    seed: int,
+    label: str,
+) -> KeptEvaluation:
+    """Test one checkpoint of a run, with a progress bar."""
+    split = load(data).split(side)
+    check(split, shape)
+    algorithm = how.applied_to(untrained(opened.recipe, split.image_shape))
+    params = opened.state(checkpoint).params
+    expected = {name: value.shape for name, value in algorithm.learner.initial_params().items()}
+    if {name: value.shape for name, value in params.items()} != expected:
+        size = "x".join(map(str, split.image_shape))
+        raise ConfigError(
+            f"expected images that fit the run's network, got {size} in '{data.name}'; "
+            "test on data of the size it was trained on"
+        )
+    result = evaluate(algorithm, params, split, shape, counted(label, how.episodes), seed)
+    return KeptEvaluation(command_line(), checkpoint, data, result)
+
+
+def _data(trained_on: DataConfig, changes: dict[str, str | bool]) -> DataConfig:
+    """Return the run's data with the changes; another data set starts from its own defaults."""
+    if changes.get("name", trained_on.name) != trained_on.name:
+        return DataConfig(**changes)  # type: ignore[arg-type]
+    return DataConfig(**{**asdict(trained_on), **changes})
+
+
+def table(result: Evaluation) -> Table:
+    """Return accuracy by inner step, with the head as trained and zeroed."""
+    shown = Table(title=f"{result.data_set}, {result.split} classes, {result.shape}", title_justify="left")
+    shown.add_column("inner steps", justify="right")
+    shown.add_column("accuracy, %", justify="right")
+    shown.add_column("head zeroed first, %", justify="right")
+    for step in range(result.inner_steps + 1):
+        shown.add_row(str(step), percent(result.interval(step=step)), percent(result.interval(True, step)))
+    return shown
+
+
+def about(result: Evaluation) -> str:
+    """Return what a reader must know beside the numbers."""
+    kind = "transductive" if result.transductive else "inductive"
+    return (
+        f"{kind}; mean and 95% interval over {len(result.as_trained)} episodes; seed {result.seed}; "
+        f"inner rate {result.inner_lr:g}"
+    )

@@ -1,0 +1,1 @@
+"""Figures: results as pictures; the one room that knows matplotlib."""

@@ -1,0 +1,48 @@
+"""An episode as a picture: a row a class, its support on the left and queries on the right."""
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from torch import Tensor
+
+from innerloop.data.episode import Episode
+from innerloop.figures.style import WIDTH, styled
+
+
+def draw(episode: Episode, most_queries: int = 7, most_support: int = 5) -> Figure:
+    """Draw one episode.
+
+    Args:
+        episode: Images [example channel height width] in [0, 1], targets class slots.
+        most_queries: How many queries of a class are shown.
+        most_support: How many support examples of a class are shown.
+    """
+    slots = sorted(set(episode.support.targets.tolist()))
+    support = [episode.support.inputs[episode.support.targets == slot][:most_support] for slot in slots]
+    query = [episode.query.inputs[episode.query.targets == slot][:most_queries] for slot in slots]
+    left, right = max(map(len, support)), max(map(len, query))
+    close = ConstrainedLayoutEngine(w_pad=0.01, h_pad=0.01, wspace=0.02, hspace=0.02)
+    with styled(), mpl.rc_context({"axes.grid": False}):
+        figure = Figure(figsize=(WIDTH, WIDTH * len(slots) / (left + right + 0.5) + 0.35), layout=close)
+        grid = figure.add_gridspec(len(slots), left + right + 1, width_ratios=[*[1] * left, 0.5, *[1] * right])
+        for row in range(len(slots)):
+            for column, image in enumerate(support[row]):
+                _show(figure.add_subplot(grid[row, column]), image, "support" if (row, column) == (0, 0) else "")
+            for column, image in enumerate(query[row]):
+                _show(
+                    figure.add_subplot(grid[row, left + 1 + column]), image, "query" if (row, column) == (0, 0) else ""
+                )
+    return figure
+
+
+def _show(axes: Axes, image: Tensor, title: str) -> None:
+    # Dark ink on light paper, as a reader knows letters; colour images are shown as they are.
+    picture = 1 - image[0] if image.shape[0] == 1 else image.permute(1, 2, 0)
+    axes.imshow(picture.numpy(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+    axes.set_xticks([])
+    axes.set_yticks([])
+    for spine in axes.spines.values():
+        spine.set(visible=True, color="#cccccc", linewidth=0.6)
+    if title:
+        axes.set_title(title, fontsize=9, loc="left", pad=3)

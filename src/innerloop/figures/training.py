@@ -1,0 +1,43 @@
+"""What happened while training: accuracy, the gradient's parts and the features' cosines, a line a run."""
+
+from collections.abc import Sequence
+
+from matplotlib.figure import Figure
+
+from innerloop.figures.style import Curve, curves
+from innerloop.runs import OpenedRun
+
+LABELS = {
+    ("validation", "accuracy"): "meta-validation accuracy, %",
+    ("validation", "zeroed"): "meta-validation accuracy,\nhead zeroed first, %",
+    ("contrast", "query_contrast"): "norm of the contrastive part",
+    ("contrast", "query_interference"): "norm of the interference",
+    ("cosine", "same_class"): "cosine, same class",
+    ("cosine", "different_class"): "cosine, different class",
+}
+
+
+def label(run: OpenedRun) -> str:
+    """Return the run's name as words."""
+    return run.name.replace("-", " ").replace("_", " ")
+
+
+def measured(run: OpenedRun, kind: str, what: str) -> Curve:
+    """Return the outer steps at which something was measured, and the values."""
+    found = [(record["step"], record[kind][what]) for record in run.history if kind in record]
+    return [step for step, _ in found], [value for _, value in found]
+
+
+def draw(runs: Sequence[OpenedRun], kind: str, what: str) -> Figure:
+    """Draw one measurement of every run that has it over outer steps."""
+    lines = {label(run): measured(run, kind, what) for run in runs}
+    shown = {name: curve for name, curve in lines.items() if curve[0]}
+    figure = curves(shown, LABELS[kind, what], percent=kind == "validation", zero=kind == "contrast")
+    # Two parts of one whole are compared by eye: same scale for both.
+    together = [measured(run, kind, other)[1] for run in runs for group, other in LABELS if group == kind]
+    values = [value for curve in together for value in curve]
+    if kind != "validation" and values:
+        low, high = min(values), max(values)
+        margin = 0.05 * (high - low or 1)
+        figure.axes[0].set_ylim(0 if kind == "contrast" else low - margin, high + margin)
+    return figure

@@ -1,0 +1,304 @@
+"""Results to one self-contained HTML page: no script, nothing loaded from anywhere, every string escaped."""
+
+import base64
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from html import escape
+from typing import NamedTuple
+
+from innerloop.data import DATASETS, DataConfig, load
+from innerloop.data.episode import EpisodeShape
+from innerloop.data.sampler import draw
+from innerloop.errors import InnerloopError
+from innerloop.figures import episode as episode_figure
+from innerloop.figures import training as training_figure
+from innerloop.figures.style import to_svg
+from innerloop.report import sentences
+from innerloop.runs import KeptEvaluation, OpenedRun
+from innerloop.runs.recipe import to_yaml
+from innerloop.statistics import Interval
+from innerloop.training import Evaluation
+
+STYLE = """
+:root { color-scheme: light; }
+* { box-sizing: border-box; }
+body { margin: 0 auto; max-width: 62rem; padding: 1.2rem; font: 16px/1.5 system-ui, sans-serif; color: #1b1b1b;
+       background: #fff; overflow-wrap: break-word; }
+h1 { font-size: 1.7rem; line-height: 1.2; margin: .4rem 0 .6rem; }
+h2 { font-size: 1.2rem; margin: 2.2rem 0 .6rem; }
+p.lead { font-size: 1.06rem; }
+.grid { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 19rem), 1fr)); gap: 1.2rem; }
+figure { margin: 0; border: 1px solid #e2e2e2; border-radius: .5rem; padding: .8rem; min-width: 0; }
+figure img { width: 100%; max-width: 30rem; height: auto; display: block; margin: 0 auto .5rem; }
+figcaption { font-size: .92rem; color: #333; }
+.scroll { overflow-x: auto; }
+table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; font-size: .95rem; }
+th, td { padding: .35rem .5rem; text-align: right; border-bottom: 1px solid #e2e2e2; vertical-align: bottom; }
+th:first-child, td:first-child { text-align: left; }
+thead th { font-weight: 600; font-size: .86rem; }
+td.best { font-weight: 700; }
+.small { font-size: .88rem; color: #444; }
+pre { background: #f6f6f6; padding: .8rem; border-radius: .5rem; font-size: .8rem; white-space: pre-wrap; }
+"""
+# The page may show what it carries and nothing else: a browser refuses any request it would make.
+POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+
+
+class Test(NamedTuple):
+    """One test that several runs took: the same data, split, shape and seed."""
+
+    title: str
+    kept: dict[str, KeptEvaluation]
+
+    @property
+    def results(self) -> dict[str, Evaluation]:
+        """The results by the run's label."""
+        return {name: each.evaluation for name, each in self.kept.items()}
+
+
+def render(runs: Sequence[OpenedRun], title: str = "innerloop report") -> str:
+    """Return the report of one run or the comparison of several.
+
+    Args:
+        runs: Opened runs, in the order they are to be shown in.
+        title: The page's heading.
+    """
+    tests = _tests(runs)
+    body = [
+        f"<h1>{escape(title)}</h1>",
+        _lead(runs, tests),
+        _episodes(tests),
+        _curves(runs),
+        *(_table(test) for test in tests),
+        _contrast(runs),
+        _cosines(runs),
+        _provenance(runs),
+    ]
+    return (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(title)}</title><style>{STYLE}</style></head>\n<body>\n"
+        + "\n".join(part for part in body if part)
+        + "\n</body></html>\n"
+    )
+
+
+def _tests(runs: Sequence[OpenedRun]) -> list[Test]:
+    found: dict[tuple[object, ...], dict[str, KeptEvaluation]] = {}
+    for run in runs:
+        for kept in run.evaluations():
+            result = kept.evaluation
+            adapted = (result.inner_steps, result.inner_lr, kept.checkpoint)
+            key = (result.data_set, result.split, result.shape, result.seed, len(result.as_trained), *adapted)
+            found.setdefault(key, {})[training_figure.label(run)] = kept
+    tests = []
+    for kept_by_run in found.values():
+        result = next(iter(kept_by_run.values())).evaluation
+        tests.append(Test(f"{result.data_set}, {result.split} classes, {result.shape}", kept_by_run))
+    # The data trained on first, then by shots: the order in which a reader asks.
+    trained = {run.recipe.data.name for run in runs}
+
+    def order(test: Test) -> tuple[bool, str, int]:
+        kept = next(iter(test.kept.values()))
+        return kept.data.name not in trained, kept.data.name, kept.evaluation.shape.k_shot
+
+    return sorted(tests, key=order)
+
+
+def _lead(runs: Sequence[OpenedRun], tests: list[Test]) -> str:
+    names = [f"<b>{escape(training_figure.label(run))}</b>" for run in runs]
+    first = runs[0].recipe
+    what = f"{first.algorithm.name.upper()}, {first.episode}, on {first.data.name}"
+    same = all(_but_the_head(run) == _but_the_head(runs[0]) for run in runs)
+    if len(runs) == 1:
+        learners = f"One learner ({what})"
+    elif same:
+        learners = f"{len(runs)} learners ({what}) that differ in what happens to their head alone"
+    else:
+        learners = f"{len(runs)} learners"
+    said = sentences.comparison(tests[0].results) if tests else ""
+    where = f" On {escape(tests[0].title)}: {escape(said)}" if said else ""
+    return f'<p class="lead">{learners}: {sentences.listed(names)}.{where}</p>'
+
+
+def _but_the_head(run: OpenedRun) -> dict[str, object]:
+    values = asdict(run.recipe)
+    values["model"].pop("head_scale")
+    values["training"].pop("head_reset")
+    return values
+
+
+def _episodes(tests: list[Test]) -> str:
+    cards: list[str] = []
+    seen: set[DataConfig] = set()
+    for test in tests:
+        kept = next(iter(test.kept.values()))
+        if kept.data in seen:
+            continue
+        seen.add(kept.data)
+        try:
+            split = load(kept.data).split(kept.evaluation.split)
+        except InnerloopError:
+            continue  # the numbers stand without the pictures when the data have moved
+        shape = EpisodeShape(kept.evaluation.shape.n_way, kept.evaluation.shape.k_shot, 7)
+        episode = draw(split, shape, kept.evaluation.seed, 0)
+        caption = (
+            f"One episode of {kept.data.name} ({DATASETS[kept.data.name].summary}). A learner adapts to the "
+            f"{'image' if shape.k_shot == 1 else 'images'} on the left of each row, never seen in training, and must "
+            "say of every image on the right which row it belongs to."
+        )
+        cards.append(_card(to_svg(episode_figure.draw(episode)), caption, f"An episode of {kept.data.name}"))
+    return _section("What a task looks like", cards)
+
+
+def _curves(runs: Sequence[OpenedRun]) -> str:
+    if not any("validation" in record for run in runs for record in run.history):
+        return ""
+    record = runs[0].recipe.record
+    cards = [
+        _card(
+            _drawn(runs, "validation", "accuracy"),
+            f"{sentences.speed(runs)} Accuracy after adaptation on {record.validation_episodes} fixed meta-validation "
+            "episodes, with the head as training left it.",
+            "Learning curves",
+        ),
+        _card(
+            _drawn(runs, "validation", "zeroed"),
+            "The same checkpoints on the same episodes with every head set to zero before adaptation: "
+            f"{_ends(runs, 'zeroed')}.",
+            "Learning curves with the head zeroed at test",
+        ),
+    ]
+    return _section("How fast they learn", cards)
+
+
+def _ends(runs: Sequence[OpenedRun], what: str) -> str:
+    ends = []
+    for run in runs:
+        values = training_figure.measured(run, "validation", what)[1]
+        if values:
+            ends.append(f"the {training_figure.label(run)} ends at {100 * values[-1]:.1f}%")
+    return sentences.listed(ends) if ends else "not measured"
+
+
+def _table(test: Test) -> str:
+    results = test.results
+    sample = next(iter(results.values()))
+    steps = sample.inner_steps
+    taken = f"{steps} inner step{'' if steps == 1 else 's'}"
+    columns: list[tuple[str, Callable[[Evaluation], Interval]]] = [
+        ("before adaptation", lambda result: result.interval(step=0)),
+        (f"after {taken}", lambda result: result.interval()),
+        (f"head zeroed, then {taken}", lambda result: result.interval(zero_head=True)),
+    ]
+    best = [max(measure(result).mean for result in results.values()) for _, measure in columns]
+    rows = []
+    for name, result in results.items():
+        cells = []
+        for (_, measure), top in zip(columns, best, strict=True):
+            interval = measure(result)
+            mark = ' class="best"' if len(results) > 1 and interval.mean == top else ""
+            cells.append(f"<td{mark}>{sentences.percent(interval)}</td>")
+        rows.append(f"<tr><td>{escape(name)}</td>{''.join(cells)}</tr>")
+    head = "".join(f"<th>{escape(column)}</th>" for column, _ in columns)
+    normalised = (
+        "Predictions are <b>transductive</b>: query images are normalised by one another's statistics."
+        if sample.transductive
+        else "Predictions are inductive: each query image is normalised by the support set alone."
+    )
+    checkpoints = sorted({kept.checkpoint for kept in test.kept.values()})
+    note = (
+        f"Accuracy in percent, mean and 95% interval over {len(sample.as_trained)} episodes with "
+        f"{sample.shape.n_queries} queries a class, seed {sample.seed}, inner rate {sample.inner_lr:g}, "
+        f"{sentences.listed(checkpoints)} checkpoint. {normalised}"
+    )
+    said = sentences.comparison(results)
+    return (
+        f"<h2>Test: {escape(test.title)}</h2>" + (f"<p>{escape(said)}</p>" if said else "") + '<div class="scroll">'
+        f"<table><thead><tr><th>learner</th>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
+        f'<p class="small">{note}</p>'
+    )
+
+
+def _contrast(runs: Sequence[OpenedRun]) -> str:
+    said = sentences.interference(runs)
+    if not said:
+        return ""
+    cards = [
+        _card(
+            _drawn(runs, "contrast", "query_contrast"),
+            "The contrastive part of the query loss's gradient at the query features: it pulls a query to support "
+            f"features of its class and pushes it from the others. {_moves(runs, 'query_contrast')}",
+            "Norm of the contrastive part",
+        ),
+        _card(
+            _drawn(runs, "contrast", "query_interference"),
+            f"The rest of that gradient, made by the head as it was before adaptation, at the same scale. {said}",
+            "Norm of the interference",
+        ),
+    ]
+    note = (
+        '<p class="small">Mean Frobenius norms on '
+        f"{runs[0].recipe.record.probe_episodes} fixed probe episodes, encoder held still in the inner loop: exact for "
+        "a zeroed head at one inner step, otherwise without what the encoder's own inner movement adds.</p>"
+    )
+    return _section("Why: signal and interference in the gradient", cards, note)
+
+
+def _moves(runs: Sequence[OpenedRun], what: str) -> str:
+    parts = []
+    for run in runs:
+        values = training_figure.measured(run, "contrast", what)[1]
+        if values:
+            verb = "rises" if values[-1] > values[0] else "falls"
+            parts.append(f"the {training_figure.label(run)}'s {verb} from {values[0]:.3f} to {values[-1]:.3f}")
+    return f"{sentences.capital('; '.join(parts))}." if parts else ""
+
+
+def _cosines(runs: Sequence[OpenedRun]) -> str:
+    said = sentences.separation(runs)
+    if not said:
+        return ""
+    cards = [
+        _card(
+            _drawn(runs, "cosine", "same_class"),
+            f"Cosine between query features and support features of the same class. {said}",
+            "Cosine, same class",
+        ),
+        _card(
+            _drawn(runs, "cosine", "different_class"),
+            "Cosine between query features and support features of other classes, at the same scale: where it falls, "
+            "the encoder learned to repel.",
+            "Cosine, different class",
+        ),
+    ]
+    return _section("What it does to the features", cards)
+
+
+def _provenance(runs: Sequence[OpenedRun]) -> str:
+    parts = []
+    for run in runs:
+        about = "\n".join(f"{key}: {value}" for key, value in run.about.items())
+        tested = "\n".join(f"tested: {kept.command}" for kept in run.evaluations())
+        parts.append(
+            f"<details><summary>{escape(training_figure.label(run))}</summary>"
+            f"<pre>{escape(about)}\n{escape(tested)}\n\n{escape(to_yaml(run.recipe))}</pre></details>"
+        )
+    return "<h2>How it was made</h2>" + "".join(parts)
+
+
+def _section(title: str, cards: Sequence[str], note: str = "") -> str:
+    return f'<h2>{escape(title)}</h2><div class="grid">{"".join(cards)}</div>{note}' if cards else ""
+
+
+def _drawn(runs: Sequence[OpenedRun], kind: str, what: str) -> str:
+    return to_svg(training_figure.draw(runs, kind, what))
+
+
+def _card(svg: str, caption: str, alternative: str) -> str:
+    data = base64.b64encode(svg.encode()).decode()
+    return (
+        f'<figure><img src="data:image/svg+xml;base64,{data}" alt="{escape(alternative)}">'
+        f"<figcaption>{escape(caption)}</figcaption></figure>"
+    )

@@ -1,0 +1,113 @@
+"""What the numbers say, as sentences: every figure, name and direction in them is read off the data."""
+
+from collections.abc import Mapping, Sequence
+from math import floor
+
+from innerloop.figures.training import label, measured
+from innerloop.runs import OpenedRun
+from innerloop.statistics import Interval, paired_difference
+from innerloop.training import Evaluation
+
+
+def percent(interval: Interval) -> str:
+    """Return `61.2 ± 1.1`, in percent."""
+    return f"{100 * interval.mean:.1f} ± {100 * interval.half_width:.1f}"
+
+
+def listed(parts: Sequence[str]) -> str:
+    """Return `a, b and c`."""
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+
+
+def capital(text: str) -> str:
+    """Return the text with its first letter in upper case, the rest untouched."""
+    return text[:1].upper() + text[1:]
+
+
+def speed(runs: Sequence[OpenedRun]) -> str:
+    """Say who reaches what when: the highest multiple of 5% that at least one run reaches, and the highest all do."""
+    curves = {label(run): measured(run, "validation", "accuracy") for run in runs}
+    curves = {name: curve for name, curve in curves.items() if curve[0]}
+    if not curves:
+        return ""
+    peaks = {name: max(values) for name, (_, values) in curves.items()}
+    marks = sorted({_five(min(peaks.values())), _five(max(peaks.values()))})
+    return " ".join(_reaching(mark, curves) for mark in marks if mark > 0)
+
+
+def _five(share: float) -> int:
+    return 5 * floor(share * 20 + 1e-9)
+
+
+def _reaching(mark: int, curves: Mapping[str, tuple[Sequence[float], Sequence[float]]]) -> str:
+    first = {
+        name: next((int(step) for step, value in zip(steps, values, strict=True) if 100 * value >= mark - 1e-6), None)
+        for name, (steps, values) in curves.items()
+    }
+    order = sorted((step, name) for name, step in first.items() if step is not None)
+    reached = [f"the {name} after {step}" for step, name in order]
+    missing = [f"the {name}" for name, step in first.items() if step is None]
+    verb = "first reach" if len(reached) > 1 else "first reaches"
+    text = f"On meta-validation {listed(reached)} outer steps {verb} {mark}%"
+    last = max(int(steps[-1]) for steps, _ in curves.values())
+    return text + (f"; {listed(missing)} {'do' if len(missing) > 1 else 'does'} not in {last}." if missing else ".")
+
+
+def comparison(results: Mapping[str, Evaluation]) -> str:
+    """Say who is ahead on one test, in pairs over the same episodes, with the head as trained and zeroed."""
+    if len(results) < 2:
+        return ""
+    sentences = []
+    for zero_head, how in ((False, "with the head as trained"), (True, "with every head zeroed before adaptation")):
+        means = {name: result.interval(zero_head).mean for name, result in results.items()}
+        best = max(means, key=lambda name: means[name])
+        gaps = []
+        for name, result in results.items():
+            if name != best:
+                arms = [
+                    getattr(each, "zeroed" if zero_head else "as_trained")[:, -1] for each in (results[best], result)
+                ]
+                if arms[0].shape != arms[1].shape:
+                    continue
+                gap = paired_difference(*arms)
+                gaps.append(f"{percent(gap)} points above the {name}" + ("" if gap.low > 0 else " (not significant)"))
+        if gaps:
+            sentences.append(f"{capital(how)} the {best} is highest: {listed(gaps)}.")
+    return " ".join(sentences)
+
+
+def interference(runs: Sequence[OpenedRun]) -> str:
+    """Say how large the interference is beside the contrastive part, at the first measurement and the last."""
+    parts = []
+    for run in runs:
+        contrast = measured(run, "contrast", "query_contrast")[1]
+        noise = measured(run, "contrast", "query_interference")[1]
+        if not contrast:
+            continue
+        if max(noise) == 0:
+            parts.append(f"exactly 0 throughout for the {label(run)}")
+        else:
+            parts.append(
+                f"{_ratio(noise[0], contrast[0])} times as large before the first step and "
+                f"{_ratio(noise[-1], contrast[-1])} times after the last for the {label(run)}"
+            )
+    return f"Beside the contrastive part, the interference is {'; '.join(parts)}." if parts else ""
+
+
+def _ratio(part: float, whole: float) -> str:
+    return f"{part / whole:.2f}" if whole else "infinitely many"
+
+
+def separation(runs: Sequence[OpenedRun]) -> str:
+    """Say how the gap between same-class and different-class cosines moved, and from which side."""
+    parts = []
+    for run in runs:
+        same, different = (measured(run, "cosine", what)[1] for what in ("same_class", "different_class"))
+        if same:
+            gap, end = same[0] - different[0], same[-1] - different[-1]
+            verb = "grows" if end > gap else "shrinks"
+            parts.append(
+                f"the {label(run)}'s gap {verb} from {gap:.2f} to {end:.2f} (same class {same[0]:.2f} to "
+                f"{same[-1]:.2f}, different {different[0]:.2f} to {different[-1]:.2f})"
+            )
+    return f"{capital('; '.join(parts))}." if parts else ""
