@@ -60,6 +60,17 @@ def build(config: ModelConfig, image_shape: tuple[int, int, int], n_way: int, se
     Raises:
         ConfigError: The images are too small for the network.
     """
+    # torch's layers draw first values from the global generator; ours replace them, and it is put back as it was.
+    with torch.random.fork_rng(devices=[]):
+        module = _module(config, image_shape, n_way)
+    start(module, generator(seed, "init"))
+    with torch.no_grad():
+        for parameter in module.get_submodule("head").parameters():
+            parameter.mul_(config.head_scale)
+    return Learner(module, "head", config.normalization)
+
+
+def _module(config: ModelConfig, image_shape: tuple[int, int, int], n_way: int) -> nn.Module:
     encoder = MODELS[config.name](config, image_shape[0])
     module = nn.Sequential(OrderedDict(encoder=encoder, flatten=nn.Flatten(), head=nn.Identity()))
     try:
@@ -72,8 +83,4 @@ def build(config: ModelConfig, image_shape: tuple[int, int, int], n_way: int, se
             f"expected images large enough for '{config.name}', got {height_width}; use larger images or another model"
         ) from error
     module.set_submodule("head", nn.Linear(width, n_way, bias=config.head_bias))
-    start(module, generator(seed, "init"))
-    with torch.no_grad():
-        for parameter in module.get_submodule("head").parameters():
-            parameter.mul_(config.head_scale)
-    return Learner(module, "head", config.normalization)
+    return module

@@ -35,6 +35,7 @@ figcaption { font-size: .92rem; color: #333; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; font-size: .95rem; }
 th, td { padding: .35rem .5rem; text-align: right; border-bottom: 1px solid #e2e2e2; vertical-align: bottom; }
 th:first-child, td:first-child { text-align: left; }
+td:not(:first-child) { white-space: nowrap; }
 thead th { font-weight: 600; font-size: .86rem; }
 td.best { font-weight: 700; }
 .small { font-size: .88rem; color: #444; }
@@ -118,7 +119,7 @@ def _lead(runs: Sequence[OpenedRun], tests: list[Test]) -> str:
     else:
         learners = f"{len(runs)} learners"
     said = sentences.comparison(tests[0].results) if tests else ""
-    where = f" On {escape(tests[0].title)}: {escape(said)}" if said else ""
+    where = f" {escape(sentences.capital(tests[0].title))}: {escape(said[0].lower() + said[1:])}" if said else ""
     return f'<p class="lead">{learners}: {sentences.listed(names)}.{where}</p>'
 
 
@@ -186,19 +187,20 @@ def _table(test: Test) -> str:
     results = test.results
     sample = next(iter(results.values()))
     steps = sample.inner_steps
-    taken = f"{steps} inner step{'' if steps == 1 else 's'}"
+    taken = f"{steps} step{'' if steps == 1 else 's'}"
     columns: list[tuple[str, Callable[[Evaluation], Interval]]] = [
         ("before adaptation", lambda result: result.interval(step=0)),
-        (f"after {taken}", lambda result: result.interval()),
-        (f"head zeroed, then {taken}", lambda result: result.interval(zero_head=True)),
+        (f"adapted, {taken}", lambda result: result.interval()),
+        (f"head zeroed, {taken}", lambda result: result.interval(zero_head=True)),
     ]
     best = [max(measure(result).mean for result in results.values()) for _, measure in columns]
     rows = []
     for name, result in results.items():
         cells = []
-        for (_, measure), top in zip(columns, best, strict=True):
+        for (column, measure), top in zip(columns, best, strict=True):
             interval = measure(result)
-            mark = ' class="best"' if len(results) > 1 and interval.mean == top else ""
+            winning = len(results) > 1 and interval.mean == top and column != "before adaptation"
+            mark = ' class="best"' if winning else ""
             cells.append(f"<td{mark}>{sentences.percent(interval)}</td>")
         rows.append(f"<tr><td>{escape(name)}</td>{''.join(cells)}</tr>")
     head = "".join(f"<th>{escape(column)}</th>" for column, _ in columns)
@@ -229,7 +231,8 @@ def _contrast(runs: Sequence[OpenedRun]) -> str:
         _card(
             _drawn(runs, "contrast", "query_contrast"),
             "The contrastive part of the query loss's gradient at the query features: it pulls a query to support "
-            f"features of its class and pushes it from the others. {_moves(runs, 'query_contrast')}",
+            "features of its class and pushes it from the others. "
+            f"{sentences.movement(runs, 'contrast', 'query_contrast', 3)}",
             "Norm of the contrastive part",
         ),
         _card(
@@ -246,16 +249,6 @@ def _contrast(runs: Sequence[OpenedRun]) -> str:
     return _section("Why: signal and interference in the gradient", cards, note)
 
 
-def _moves(runs: Sequence[OpenedRun], what: str) -> str:
-    parts = []
-    for run in runs:
-        values = training_figure.measured(run, "contrast", what)[1]
-        if values:
-            verb = "rises" if values[-1] > values[0] else "falls"
-            parts.append(f"the {training_figure.label(run)}'s {verb} from {values[0]:.3f} to {values[-1]:.3f}")
-    return f"{sentences.capital('; '.join(parts))}." if parts else ""
-
-
 def _cosines(runs: Sequence[OpenedRun]) -> str:
     said = sentences.separation(runs)
     if not said:
@@ -263,13 +256,14 @@ def _cosines(runs: Sequence[OpenedRun]) -> str:
     cards = [
         _card(
             _drawn(runs, "cosine", "same_class"),
-            f"Cosine between query features and support features of the same class. {said}",
+            "Cosine between query features and support features of the same class: what is alike is pulled together "
+            f"where it rises. {sentences.movement(runs, 'cosine', 'same_class')} {said}",
             "Cosine, same class",
         ),
         _card(
             _drawn(runs, "cosine", "different_class"),
-            "Cosine between query features and support features of other classes, at the same scale: where it falls, "
-            "the encoder learned to repel.",
+            "Cosine between query features and support features of other classes, at the same scale: what differs is "
+            f"pushed apart where it falls. {sentences.movement(runs, 'cosine', 'different_class')}",
             "Cosine, different class",
         ),
     ]

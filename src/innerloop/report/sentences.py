@@ -45,12 +45,12 @@ def _reaching(mark: int, curves: Mapping[str, tuple[Sequence[float], Sequence[fl
         for name, (steps, values) in curves.items()
     }
     order = sorted((step, name) for name, step in first.items() if step is not None)
-    reached = [f"the {name} after {step}" for step, name in order]
+    reached = [f"by the {name} after {step}" for step, name in order]
+    reached[0] += " outer steps"
     missing = [f"the {name}" for name, step in first.items() if step is None]
-    verb = "first reach" if len(reached) > 1 else "first reaches"
-    text = f"On meta-validation {listed(reached)} outer steps {verb} {mark}%"
     last = max(int(steps[-1]) for steps, _ in curves.values())
-    return text + (f"; {listed(missing)} {'do' if len(missing) > 1 else 'does'} not in {last}." if missing else ".")
+    text = f"{mark}% on meta-validation is first reached {listed(reached)}"
+    return text + (f", and not by {listed(missing)} within {last}." if missing else ".")
 
 
 def comparison(results: Mapping[str, Evaluation]) -> str:
@@ -72,7 +72,7 @@ def comparison(results: Mapping[str, Evaluation]) -> str:
                 gap = paired_difference(*arms)
                 gaps.append(f"{percent(gap)} points above the {name}" + ("" if gap.low > 0 else " (not significant)"))
         if gaps:
-            sentences.append(f"{capital(how)} the {best} is highest: {listed(gaps)}.")
+            sentences.append(f"{capital(how)}, the {best} is highest: {listed(gaps)}.")
     return " ".join(sentences)
 
 
@@ -99,15 +99,28 @@ def _ratio(part: float, whole: float) -> str:
 
 
 def separation(runs: Sequence[OpenedRun]) -> str:
-    """Say how the gap between same-class and different-class cosines moved, and from which side."""
+    """Say how the gap between same-class and different-class cosines moved."""
     parts = []
     for run in runs:
         same, different = (measured(run, "cosine", what)[1] for what in ("same_class", "different_class"))
         if same:
             gap, end = same[0] - different[0], same[-1] - different[-1]
             verb = "grows" if end > gap else "shrinks"
-            parts.append(
-                f"the {label(run)}'s gap {verb} from {gap:.2f} to {end:.2f} (same class {same[0]:.2f} to "
-                f"{same[-1]:.2f}, different {different[0]:.2f} to {different[-1]:.2f})"
+            parts.append(f"the {label(run)}'s {verb} from {gap:.2f} to {end:.2f}")
+    return f"The gap between both cosines: {'; '.join(parts)}." if parts else ""
+
+
+def movement(runs: Sequence[OpenedRun], kind: str, what: str, digits: int = 2) -> str:
+    """Say which way a measurement moved for each run, between its first value and its last."""
+    parts = []
+    for run in runs:
+        values = measured(run, kind, what)[1]
+        if values:
+            verb = "rises" if values[-1] > values[0] else "falls" if values[-1] < values[0] else "stays"
+            ends = (
+                f"at {values[-1]:.{digits}f}"
+                if verb == "stays"
+                else (f"from {values[0]:.{digits}f} to {values[-1]:.{digits}f}")
             )
+            parts.append(f"the {label(run)}'s {verb} {ends}")
     return f"{capital('; '.join(parts))}." if parts else ""

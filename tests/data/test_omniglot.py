@@ -1,0 +1,103 @@
+import shutil
+import zipfile
+
+import numpy as np
+import pytest
+
+from innerloop.data import DataConfig, load
+from innerloop.data.omniglot import VALIDATION_ALPHABETS
+from innerloop.errors import ConfigError, DataError
+
+
+def sizes(data):
+    return {side: len(split) for side, split in data.splits.items()}
+
+
+def test_the_alphabets_split_is_lakes_with_five_named_alphabets_for_validation(omniglot_root):
+    data = load(DataConfig("omniglot", root=str(omniglot_root)))
+    assert sizes(data) == {"train": 812, "validation": 152, "test": 659}
+    alphabets = {side: {name.split("/")[1] for name in split.class_names} for side, split in data.splits.items()}
+    assert alphabets["validation"] == set(VALIDATION_ALPHABETS)
+    assert (len(alphabets["train"]), len(alphabets["test"])) == (25, 20)
+    assert not alphabets["train"] & alphabets["test"]
+    assert all(len(members) == 20 for split in data.splits.values() for members in split.members)
+
+
+def test_the_characters_split_has_1200_against_423(omniglot_root):
+    data = load(DataConfig("omniglot", root=str(omniglot_root), split="characters"))
+    assert sizes(data) == {"train": 1100, "validation": 100, "test": 423}
+    # The permutation is stated and fixed: these stand first, everywhere and always.
+    assert data.split("train").class_names[0] == "images_background/Cyrillic/character21"
+    assert data.split("test").class_names[0] == "images_background/Burmese_(Myanmar)/character06"
+
+
+def test_rotations_are_classes_of_their_own_on_their_characters_side(omniglot_root):
+    plain = load(DataConfig("omniglot", root=str(omniglot_root)))
+    data = load(DataConfig("omniglot", root=str(omniglot_root), rotations=True))
+    for side, split in data.splits.items():
+        assert {name.split("@")[0] for name in split.class_names} == set(plain.split(side).class_names)
+    name = plain.split("test").class_names[5]
+    upright, turned = (
+        data.split("test").images[data.split("test").members[data.split("test").class_names.index(each)][3], 0]
+        for each in (name, f"{name}@90")
+    )
+    assert np.array_equal(np.rot90(upright), turned)
+
+
+def test_ink_is_bright_on_dark_paper(omniglot_root):
+    images = load(DataConfig("omniglot", root=str(omniglot_root))).split("test").images
+    assert images.max() == 255
+    assert np.median(images) == 0
+
+
+def test_unpacked_folders_give_the_same_images_as_the_zips(omniglot_root, tmp_path):
+    for name in ("images_background", "images_evaluation"):
+        with zipfile.ZipFile(omniglot_root / f"{name}.zip") as archive:
+            archive.extractall(tmp_path)
+    packed, unpacked = (load(DataConfig("omniglot", root=str(root))) for root in (omniglot_root, tmp_path))
+    for side, split in packed.splits.items():
+        assert split.class_names == unpacked.split(side).class_names
+    assert np.array_equal(packed.split("train").images, unpacked.split("train").images)
+
+
+def test_a_missing_archive_is_named(tmp_path):
+    with pytest.raises(DataError, match=r"expected 'images_background.zip' or the folder .* got neither"):
+        load(DataConfig("omniglot", root=str(tmp_path)))
+
+
+def test_a_half_downloaded_archive_is_refused(omniglot_root, tmp_path):
+    whole = (omniglot_root / "images_background.zip").read_bytes()
+    (tmp_path / "images_background.zip").write_bytes(whole[: len(whole) // 2])
+    shutil.copy(omniglot_root / "images_evaluation.zip", tmp_path)
+    with pytest.raises(DataError, match="half-downloaded"):
+        load(DataConfig("omniglot", root=str(tmp_path)))
+
+
+def test_missing_characters_and_damaged_images_are_refused(omniglot_root, tmp_path):
+    shutil.copy(omniglot_root / "images_evaluation.zip", tmp_path)
+    with (
+        zipfile.ZipFile(omniglot_root / "images_background.zip") as whole,
+        zipfile.ZipFile(tmp_path / "images_background.zip", "w") as part,
+    ):
+        for name in whole.namelist()[:45]:
+            part.writestr(name, whole.read(name))
+    with pytest.raises(
+        DataError, match=r"expected 964 characters with 20 images each .* got 3 characters and 5 images"
+    ):
+        load(DataConfig("omniglot", root=str(tmp_path)))
+    with zipfile.ZipFile(tmp_path / "images_background.zip", "a") as part:
+        part.writestr("images_background/A/character01/0000_01.png", b"not a picture")
+    with pytest.raises(DataError, match=r"readable image at '.*0000_01.png'"):
+        load(DataConfig("omniglot", root=str(tmp_path)))
+
+
+def test_an_unknown_split_is_refused(omniglot_root):
+    with pytest.raises(ConfigError, match="Did you mean 'characters'"):
+        load(DataConfig("omniglot", root=str(omniglot_root), split="character"))
+
+
+def test_without_root_and_network_the_error_says_what_to_fetch(monkeypatch, tmp_path):
+    monkeypatch.setenv("INNERLOOP_CACHE", str(tmp_path))
+    monkeypatch.setattr("innerloop.data.omniglot.ADDRESS", "http://127.0.0.1:9/")
+    with pytest.raises(DataError, match=r"download images_background.zip \(md5:68d2.*set --data.root"):
+        load(DataConfig("omniglot"))

@@ -1,0 +1,64 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from innerloop.data.episode import EpisodeShape
+from innerloop.data.sampler import draw
+from innerloop.errors import ConfigError, DataError
+from innerloop.inner import accuracy
+from innerloop.params import zeroed
+from innerloop.training import Evaluation, EvaluationConfig, evaluate
+from worlds import SMALL, algorithm_of, conv_learner, made_up_data
+
+SPLIT = made_up_data().split("test")
+
+
+def outcome():
+    learner, params = conv_learner(dtype=torch.float32)
+    algorithm = algorithm_of("fomaml", learner, lr=0.2, steps=2)
+    return algorithm, params, evaluate(algorithm, params, SPLIT, SMALL, range(5), seed=3)
+
+
+def test_accuracy_is_given_before_adaptation_and_after_every_inner_step_with_and_without_the_head():
+    algorithm, params, result = outcome()
+    assert result.as_trained.shape == result.zeroed.shape == (5, 3)
+    for index in range(5):
+        episode = draw(SPLIT, SMALL, 3, index)
+        for arm, start in (("as_trained", params), ("zeroed", zeroed(params, algorithm.learner.head_names))):
+            path = algorithm.adapt(start, episode.support).params
+            for step, here in enumerate(path):
+                expected = accuracy(algorithm.query_loss(here, episode)[1], episode.query.targets).item()
+                assert getattr(result, arm)[index, step] == pytest.approx(expected)
+
+
+def test_a_zeroed_head_knows_nothing_before_adaptation():
+    assert outcome()[2].zeroed[:, 0] == pytest.approx(1 / 3)
+
+
+def test_a_result_says_that_it_is_transductive_and_survives_json():
+    result = outcome()[2]
+    assert result.transductive
+    back = Evaluation.from_json(json.loads(json.dumps(result.to_json())))
+    np.testing.assert_allclose(back.as_trained, result.as_trained, atol=1e-6)
+    assert (back.shape, back.seed, back.inner_steps, back.inner_lr) == (SMALL, 3, 2, 0.2)
+    assert back.interval().mean == pytest.approx(result.as_trained[:, -1].mean(), abs=1e-6)
+
+
+def test_rate_and_steps_at_test_are_settings_of_their_own():
+    algorithm = outcome()[0]
+    assert EvaluationConfig(inner_lr=-0.1, inner_steps=7).applied_to(algorithm).inner.lr == -0.1
+    assert EvaluationConfig(inner_lr=0.0).applied_to(algorithm).inner.lr == 0.0
+    unchanged = EvaluationConfig().applied_to(algorithm).inner
+    assert (unchanged.lr, unchanged.steps) == (0.2, 2)
+
+
+def test_a_split_too_small_and_bad_settings_are_refused():
+    algorithm, params, _ = outcome()
+    with pytest.raises(DataError, match="ask for fewer shots"):
+        evaluate(algorithm, params, SPLIT, EpisodeShape(3, 5, 15), range(2), seed=0)
+    with pytest.raises(ConfigError, match=r"evaluation.episodes of at least 1"):
+        EvaluationConfig(episodes=0)
+    with pytest.raises(ConfigError, match=r"evaluation.inner_steps of at least 0"):
+        EvaluationConfig(inner_steps=-1)

@@ -1,0 +1,95 @@
+import itertools
+
+import pytest
+import torch
+
+from innerloop.data.sampler import draw_batch
+from innerloop.errors import ConfigError, DivergedError
+from innerloop.training import TrainingConfig, initial_state, train
+from worlds import SMALL, algorithm_of, conv_learner, made_up_data
+
+SPLIT = made_up_data().split("train")
+
+
+def batches(step):
+    return draw_batch(SPLIT, SMALL, 0, range(2 * step, 2 * step + 2))
+
+
+def states(head_reset="none", steps=4, start=None, lr=0.4, **model):
+    learner, params = conv_learner(dtype=torch.float32, **model)
+    algorithm = algorithm_of("fomaml", learner, lr=lr)
+    start = start or initial_state(algorithm, params, head_reset)
+    return list(train(algorithm, start, batches, TrainingConfig(steps, 2, head_reset=head_reset)))
+
+
+def same(left, right):
+    return all(torch.equal(left[name], right[name]) for name in left) and left.keys() == right.keys()
+
+
+def test_the_same_seed_gives_the_same_run_bit_for_bit():
+    for left, right in zip(states(), states(), strict=True):
+        assert same(left.params, right.params)
+        assert same(left.optimizer, right.optimizer)
+
+
+@pytest.mark.parametrize("head_reset", ["none", "zero", "first"])
+def test_a_run_continued_from_any_state_is_the_uninterrupted_run_bit_for_bit(head_reset):
+    whole = states(head_reset)
+    for middle in whole[:-1]:
+        rest = states(head_reset, start=middle)
+        assert [each.step for each in rest] == list(range(middle.step, 5))
+        assert same(rest[-1].params, whole[-1].params)
+        assert same(rest[-1].optimizer, whole[-1].optimizer)
+        assert rest[-1].loss == whole[-1].loss
+
+
+def test_states_are_values_that_later_steps_do_not_touch():
+    learner, params = conv_learner(dtype=torch.float32)
+    algorithm = algorithm_of("fomaml", learner)
+    run = train(algorithm, initial_state(algorithm, params), batches, TrainingConfig(3, 2))
+    first, second = itertools.islice(run, 2)
+    kept = {name: value.clone() for name, value in second.params.items()}
+    list(run)
+    assert same(first.params, params)
+    assert same(second.params, kept)
+
+
+def test_the_outer_step_is_adam_on_the_mean_meta_gradient():
+    first, second = states(steps=1)
+    # Adam's first step moves every entry by the learning rate, against the gradient's sign.
+    for name, value in second.params.items():
+        moved = value - first.params[name]
+        assert moved.abs().max() <= 1.001e-3
+    assert (second.params["head.weight"] - first.params["head.weight"]).abs().median() > 0.9e-3
+
+
+def test_the_zeroing_trick_zeroes_the_head_at_the_start_and_after_every_outer_step():
+    for state in states("zero"):
+        assert not state.params["head.weight"].any()
+        assert not state.params["head.bias"].any()
+    assert not same(states("zero")[0].params, states("zero")[-1].params)
+
+
+def test_a_head_put_back_keeps_its_first_value_while_the_encoder_learns():
+    run = states("first")
+    assert run[0].params["head.weight"].any()
+    for state in run:
+        assert torch.equal(state.params["head.weight"], run[0].params["head.weight"])
+    assert not torch.equal(run[0].params["encoder.block1.0.weight"], run[-1].params["encoder.block1.0.weight"])
+
+
+def test_a_head_at_zero_once_leaves_zero():
+    run = states(head_scale=0.0)
+    assert not run[0].params["head.weight"].any()
+    assert run[-1].params["head.weight"].any()
+
+
+def test_a_loss_that_is_not_finite_is_refused_with_step_and_task():
+    with pytest.raises(DivergedError, match=r"finite query loss, got (nan|inf) at outer step 1 in task 0"):
+        states(lr=1e30)
+
+
+@pytest.mark.parametrize("settings", [{"steps": -1}, {"tasks": 0}, {"outer_lr": 0.0}, {"outer_lr": float("nan")}])
+def test_bad_settings_are_refused(settings):
+    with pytest.raises(ConfigError, match="training"):
+        TrainingConfig(**settings)
