@@ -7,13 +7,12 @@ from innerloop.cli.progress import console
 from innerloop.data import DATASETS
 from innerloop.errors import unknown_name
 
-SUMMARY = "Say which data sets there are."
 ACTIONS = ("list",)
 
 
 def parser() -> ArgumentParser:
     """Return the verb's parser."""
-    verb = new_parser(SUMMARY)
+    verb = new_parser()
     verb.add_argument("action", type=str, help="list: every data set with its source.")
     return verb
 

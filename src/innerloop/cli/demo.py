@@ -26,7 +26,6 @@ from innerloop.runs import OpenedRun, Recipe, RecordConfig, open_run
 from innerloop.runs.files import write_whole
 from innerloop.training import EvaluationConfig, HeadReset, TrainingConfig
 
-SUMMARY = "Train three learners, test them, and write a report that says which wins and why (under five minutes)."
 # Name, scale of the head's first values, and what happens to it after every outer step.
 LEARNERS: tuple[tuple[str, float, HeadReset], ...] = (
     ("random-head", 1.0, "none"),
@@ -38,7 +37,7 @@ TESTS = ((DataConfig("typeface"), 1), (DataConfig("digits"), 1), (DataConfig("di
 
 def parser() -> ArgumentParser:
     """Return the verb's parser."""
-    verb = new_parser(SUMMARY)
+    verb = new_parser()
     verb.add_argument("--out", type=str | None, default=None, help="New folder for runs and report [runs/demo].")
     verb.add_argument("--steps", type=int, default=150, help="Outer steps of each learner.")
     verb.add_argument("--episodes", type=int, default=250, help="Test episodes of each test.")

@@ -17,12 +17,10 @@ from innerloop.report.sentences import percent
 from innerloop.runs import KeptEvaluation, OpenedRun, Which, open_run, untrained
 from innerloop.training import Evaluation, EvaluationConfig, evaluate
 
-SUMMARY = "Test a trained learner on classes it has never seen."
-
 
 def parser() -> ArgumentParser:
     """Return the verb's parser; what is left out is as in the run's recipe."""
-    verb = new_parser(SUMMARY)
+    verb = new_parser()
     verb.add_argument("run", type=str, help="Folder of the run.")
     verb.add_argument("--data.name", type=str | None, default=None, help="Another data set.")
     verb.add_argument("--data.root", type=str | None, default=None, help="Where its files are.")

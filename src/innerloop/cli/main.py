@@ -3,19 +3,17 @@
 import sys
 from argparse import ArgumentError
 from collections.abc import Sequence
-from types import ModuleType
+from importlib import import_module
 
 from innerloop import __version__
-from innerloop.cli import data, demo, evaluate, report, train
-from innerloop.cli.parsing import one_line, settings
 from innerloop.errors import InnerloopError, did_you_mean
 
-VERBS: dict[str, ModuleType] = {
-    "demo": demo,
-    "train": train,
-    "evaluate": evaluate,
-    "report": report,
-    "data": data,
+VERBS = {
+    "demo": "train three learners, test them, and write a report that says which wins and why (under five minutes)",
+    "train": "meta-train a learner by a recipe, or continue a run",
+    "evaluate": "test a trained learner on classes it has never seen",
+    "report": "write one self-contained HTML page about one run, or comparing several",
+    "data": "say which data sets there are",
 }
 BAD_INPUT, INTERRUPTED = 2, 130
 
@@ -44,24 +42,22 @@ def _run(arguments: list[str]) -> int:
     verb = arguments[0]
     if verb not in VERBS:
         return _refused(f"unknown command '{verb}'; known: {', '.join(VERBS)}.{did_you_mean(verb, VERBS)}")
-    parser = VERBS[verb].parser()
-    parser.prog = f"innerloop {verb}"
+    # Imported only now: help and version need neither matplotlib nor scikit-learn.
+    room = import_module(f"innerloop.cli.{verb}")
+    parsing = import_module("innerloop.cli.parsing")
+    parser = room.parser()
+    parser.prog, parser.description = f"innerloop {verb}", f"{VERBS[verb][0].upper()}{VERBS[verb][1:]}."
     try:
         parsed = parser.parse_args(arguments[1:])
     except ArgumentError as error:
-        raise one_line(error, _options(verb)) from error
-    VERBS[verb].run(parsed)
+        raise parsing.one_line(error, parsing.options(parser)) from error
+    room.run(parsed)
     return 0
-
-
-def _options(verb: str) -> list[str]:
-    own = [name.lstrip("-") for action in VERBS[verb].parser()._actions for name in action.option_strings]
-    return [*own, *(settings() if verb == "train" else [])]
 
 
 def usage() -> str:
     """Return what the command offers."""
-    lines = [f"  {name:<10}{verb.SUMMARY}" for name, verb in VERBS.items()]
+    lines = [f"  {name:<10}{summary}" for name, summary in VERBS.items()]
     return "\n".join(
         [
             "usage: innerloop COMMAND [options]",

@@ -1,10 +1,10 @@
 """Command line and YAML to a recipe, and what jsonargparse says on the way to one line of ours."""
 
 import re
-from argparse import SUPPRESS, ArgumentError
+from argparse import ArgumentError
 from collections.abc import Iterable
-from dataclasses import fields, is_dataclass
-from typing import Any, get_type_hints
+from dataclasses import fields
+from typing import Any
 
 import dacite
 from jsonargparse import ArgumentParser, Namespace
@@ -13,9 +13,9 @@ from innerloop.errors import ConfigError, InnerloopError, did_you_mean
 from innerloop.runs import Recipe, from_values
 
 
-def new_parser(description: str) -> ArgumentParser:
+def new_parser() -> ArgumentParser:
     """Return a parser that raises instead of leaving the program."""
-    return ArgumentParser(description=description, exit_on_error=False)
+    return ArgumentParser(exit_on_error=False)
 
 
 def add_recipe(parser: ArgumentParser) -> None:
@@ -24,14 +24,9 @@ def add_recipe(parser: ArgumentParser) -> None:
     parser.add_class_arguments(Recipe, nested_key=None, as_group=False)
 
 
-def settings(kind: Any = Recipe, prefix: str = "") -> list[str]:
-    """Return the dotted names of all settings."""
-    names: list[str] = []
-    hints = get_type_hints(kind)
-    for each in fields(kind):
-        inner = hints[each.name]
-        names += settings(inner, f"{prefix}{each.name}.") if is_dataclass(inner) else [f"{prefix}{each.name}"]
-    return names
+def options(parser: ArgumentParser) -> list[str]:
+    """Return the names of all options a parser takes, without dashes."""
+    return [name.lstrip("-") for action in parser._actions for name in action.option_strings]
 
 
 def to_recipe(parsed: Namespace) -> Recipe:
@@ -55,11 +50,33 @@ def one_line(error: ArgumentError, known: Iterable[str]) -> InnerloopError:
         name = f"{grouped[1]}.{grouped[2]}" if grouped else unknown[1]  # type: ignore[index]
         hint = did_you_mean(name, known) or " See --help for all settings."
         return ConfigError(f"unknown setting '{name}'.{hint}")
-    typed = re.search(r'Parser key "([\w.]+)": Expected an? (.+?)\. Got value: (.+)$', message)
+    typed = re.search(
+        r'Parser key "([\w.]+)": (?:Expected an? |Does not validate)(.+?)\.? (?:Got|Given) value: (.+)$', message
+    )
     if typed:
-        kind = re.sub(r"<class '(\w+)'>", r"\1", typed[2]).replace("typing.", "")
-        return ConfigError(f"expected {typed[1]} to be {kind}, got '{typed[3]}'; see --help")
-    return ConfigError(f"{message}; see --help")
+        return ConfigError(f"expected {typed[1]} to be {_kind(typed[2])}, got '{typed[3]}'.{_close(typed)}")
+    missing = re.search(r"File does not exist: '(.+)'", message)
+    if missing:
+        return ConfigError(f"expected a recipe in '{missing[1]}', got no such file; name a YAML file after --config")
+    return ConfigError(f"{message.replace('<unicode string>', 'the recipe')}; see --help")
+
+
+def _close(typed: re.Match[str]) -> str:
+    return did_you_mean(typed[3], _choices(typed[2])) or " See --help."
+
+
+def _choices(kind: str) -> list[str]:
+    literal = re.search(r"Literal\[([^\]]*)\]", kind)
+    return re.findall(r"'([\w-]+)'", literal[1]) if literal else []
+
+
+def _kind(kind: str) -> str:
+    """Return a type as a reader would say it."""
+    if _choices(kind):
+        return f"one of {', '.join(_choices(kind))}"
+    words = {"float": "a number", "int": "a whole number", "bool": "true or false", "str": "text"}
+    names = re.findall(r"(?<![\w.])(float|int|bool|str)(?!\w)", kind)
+    return words[names[0]] if names else kind
 
 
 def _flat(text: str) -> str:
@@ -69,6 +86,3 @@ def _flat(text: str) -> str:
 def only_given(**values: Any) -> dict[str, Any]:
     """Return the values that are not None."""
     return {name: value for name, value in values.items() if value is not None}
-
-
-__all__ = ["SUPPRESS", "add_recipe", "new_parser", "one_line", "only_given", "settings", "to_recipe"]

@@ -11,12 +11,10 @@ from innerloop.report import render
 from innerloop.runs import open_run
 from innerloop.runs.files import write_whole
 
-SUMMARY = "Write one self-contained HTML page about one run, or comparing several."
-
 
 def parser() -> ArgumentParser:
     """Return the verb's parser."""
-    verb = new_parser(SUMMARY)
+    verb = new_parser()
     verb.add_argument("runs", type=str, nargs="+", help="Folders of the runs, in the order to be shown in.")
     verb.add_argument("--out", type=str | None, default=None, help="The page [report.html in the first run's folder].")
     verb.add_argument("--title", type=str, default="innerloop report", help="The page's heading.")

@@ -12,12 +12,10 @@ from innerloop.cli.progress import console, follow
 from innerloop.errors import ConfigError
 from innerloop.runs import Recipe
 
-SUMMARY = "Meta-train a learner by a recipe, or continue a run."
-
 
 def parser() -> ArgumentParser:
     """Return the verb's parser."""
-    verb = new_parser(SUMMARY)
+    verb = new_parser()
     add_recipe(verb)
     verb.add_argument("--out", type=str | None, default=None, help="New folder of the run [runs/NAME-OF-THE-RECIPE].")
     verb.add_argument("--resume", type=str | None, default=None, help="Folder of a run to continue to its end.")

@@ -1,0 +1,115 @@
+import json
+
+import pytest
+import yaml
+
+from innerloop.runs import open_run
+
+
+@pytest.fixture(scope="module")
+def trained(shell_in, small, tmp_path_factory):
+    """Two small runs that differ in their head's policy alone."""
+    shell = shell_in(tmp_path_factory.mktemp("trained"))
+    shell("train", *small, "--training.steps=2", "--out=random")
+    shell("train", *small, "--training.steps=2", "--out=zeroing", "--model.head_scale=0", "--training.head_reset=zero")
+    return shell
+
+
+def test_evaluate_shows_and_keeps_accuracy_by_step_with_and_without_the_head(trained):
+    said = trained("evaluate", "random", "--episodes=4", "--inner_steps=2", "--seed=5")
+    assert "transductive; mean and 95% interval over 4 episodes; seed 5; inner rate 0.4" in said
+    assert "head zeroed first" in said
+    kept = next(each for each in open_run(trained.folder / "random").evaluations() if each.evaluation.inner_steps == 2)
+    assert kept.evaluation.as_trained.shape == (4, 3)
+    assert kept.command == "innerloop evaluate random --episodes=4 --inner_steps=2 --seed=5"
+    assert kept.evaluation.split == "test"
+
+
+def test_evaluate_on_handwriting_with_more_shots_and_another_rate(trained):
+    trained("evaluate", "random", "--data.name=digits", "--k_shot=5", "--inner_lr=-0.1", "--episodes=3")
+    kept = next(each for each in open_run(trained.folder / "random").evaluations() if each.data.name == "digits")
+    assert (kept.evaluation.shape.k_shot, kept.evaluation.inner_lr, kept.evaluation.data_set) == (5, -0.1, "digits")
+
+
+def test_the_same_evaluation_twice_is_the_same_file(trained):
+    place = {}
+    for _ in range(2):
+        said = trained("evaluate", "zeroing", "--episodes=3", "--checkpoint=last")
+        name = said.strip().splitlines()[-1].removeprefix("Kept in ")
+        place[name] = (trained.folder / name).read_bytes()
+    assert len(place) == 1
+    assert json.loads(next(iter(place.values())))["checkpoint"] == "last"
+
+
+def test_statistics_of_the_support_set_alone_make_predictions_inductive(trained, small):
+    trained("train", *small, "--training.steps=1", "--out=support", "--model.normalization=support")
+    assert "inductive; mean" in trained("evaluate", "support", "--episodes=2")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["nowhere"], "expected a run folder"),
+        (["random", "--split=tset"], "Did you mean 'test'?"),
+        (["random", "--checkpoint=bst"], "one of best, last, got 'bst'"),
+        (["random", "--episodes=0"], "evaluation.episodes of at least 1"),
+        (["random", "--k_shot=10"], "ask for fewer shots"),
+        (["random", "--data.name=digit"], "Did you mean 'digits'?"),
+        (["random", "--data.name=digits", "--split=train"], "has no split 'train'"),
+        ([], "arguments are required: run"),
+    ],
+)
+def test_bad_input_is_one_line(trained, arguments, words):
+    assert words in trained.refused("evaluate", *arguments)
+
+
+def test_a_damaged_checkpoint_is_one_line(trained, small):
+    trained("train", *small, "--training.steps=1", "--out=damaged")
+    for name in ("best", "last"):
+        (trained.folder / "damaged" / f"{name}.safetensors").write_bytes(b"\x00" * 20)
+    assert "expected a whole checkpoint" in trained.refused("evaluate", "damaged", "--episodes=2")
+
+
+def test_report_compares_runs_on_one_page(trained):
+    for name in ("random", "zeroing"):
+        trained("evaluate", name, "--episodes=3", "--seed=9")
+    said = trained("report", "random", "zeroing", "--out=page.html", "--title=Two <heads>")
+    assert said.strip() == "Report: page.html"
+    page = (trained.folder / "page.html").read_text()
+    assert "<h1>Two &lt;heads&gt;</h1>" in page
+    assert "2 learners (FOMAML, 5-way 1-shot, on typeface) that differ in what happens to their head alone" in page
+    assert "exactly 0 throughout for the zeroing" in page
+    assert "transductive" in page
+
+
+def test_report_on_one_run_without_evaluations_and_bad_places(trained, small):
+    trained("train", *small, "--training.steps=1", "--out=alone")
+    trained("report", "alone")
+    assert "One learner" in (trained.folder / "alone" / "report.html").read_text()
+    assert "expected a folder for the page" in trained.refused("report", "alone", "--out=nowhere/x.html")
+    assert "expected a run folder" in trained.refused("report", "nowhere")
+
+
+def test_recipes_are_whole_and_name_what_they_are(shell, request):
+    recipes = sorted((request.config.rootpath / "recipes").glob("*.yaml"))
+    assert len(recipes) == 12
+    for recipe in recipes:
+        values = yaml.safe_load(recipe.read_text())
+        _, ways, algorithm, head = recipe.stem.split("-")
+        assert ways == f"{values['episode']['n_way']}w{values['episode']['k_shot']}s"
+        assert algorithm == values["algorithm"]["name"]
+        assert (
+            head
+            == {(1.0, "none"): "random", (0.0, "none"): "zero", (0.0, "zero"): "zeroing"}[
+                values["model"]["head_scale"], values["training"]["head_reset"]
+            ]
+        )
+
+
+def test_an_omniglot_recipe_trains_and_tests_on_the_real_archives(shell, request, omniglot_root):
+    recipe = request.config.rootpath / "recipes" / "omniglot-5w1s-fomaml-zeroing.yaml"
+    brief = ("--training.steps=2", "--training.tasks=2", "--record.validation_episodes=2", "--record.probe_episodes=1")
+    shell("train", f"--config={recipe}", f"--data.root={omniglot_root}", *brief, "--out=run")
+    said = shell("evaluate", "run", "--episodes=3")
+    assert "omniglot-characters, test classes, 5-way 1-shot" in said
+    assert open_run(shell.folder / "run").evaluations()[0].evaluation.inner_steps == 3

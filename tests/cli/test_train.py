@@ -1,0 +1,150 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from innerloop.runs import open_run
+
+COMMAND = Path(sys.executable).with_name("innerloop")
+
+
+def files(run):
+    return {each.name for each in run.iterdir()}
+
+
+def history(run, *leave_out):
+    records = [json.loads(line) for line in (run / "history.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in record.items() if key not in leave_out} for record in records]
+
+
+def bytes_of(run, name="last.safetensors"):
+    return (run / name).read_bytes()
+
+
+def test_a_training_run_leaves_recipe_history_and_checkpoints(shell, small):
+    said = shell("train", *small, "--training.steps=4", "--out=run", "--seed=3")
+    run = shell.folder / "run"
+    assert files(run) == {"recipe.yaml", "run.json", "history.jsonl", "last.safetensors", "best.safetensors"}
+    assert "innerloop evaluate run" in said
+    assert [record["step"] for record in history(run)] == [0, 1, 2, 3, 4]
+    assert {"loss", "accuracy", "validation", "contrast", "cosine", "seconds"} <= history(run)[4].keys()
+    assert "validation" not in history(run)[3]
+    recipe = yaml.safe_load((run / "recipe.yaml").read_text())
+    assert (recipe["seed"], recipe["model"]["filters"], recipe["inner"]["lr"]) == (3, 8, 0.4)
+    assert open_run(run).about["command"].startswith("innerloop train --model.name=strided_conv4")
+
+
+def test_the_same_command_gives_the_same_run_bit_for_bit(shell, small):
+    for name in ("a", "b"):
+        shell("train", *small, "--training.steps=3", f"--out={name}")
+    left, right = shell.folder / "a", shell.folder / "b"
+    assert bytes_of(left) == bytes_of(right)
+    assert history(left, "seconds") == history(right, "seconds")
+
+
+@pytest.mark.parametrize("policy", ["none", "zero", "first"])
+def test_a_killed_run_resumed_is_the_uninterrupted_run(shell, small, policy):
+    settings = (*small, "--training.steps=12", f"--training.head_reset={policy}", "--record.checkpoint=3")
+    shell("train", *settings, "--out=whole")
+    whole, killed = shell.folder / "whole", shell.folder / "killed"
+    process = subprocess.Popen(
+        [str(COMMAND), "train", *settings, "--out=killed"],
+        cwd=shell.folder,
+        stdout=subprocess.DEVNULL,
+    )
+    while process.poll() is None and len(history_lines(killed)) < 6:
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    shell("train", "--resume=killed")
+    assert bytes_of(killed) == bytes_of(whole)
+    assert bytes_of(killed, "best.safetensors") == bytes_of(whole, "best.safetensors")
+    assert history(killed, "seconds") == history(whole, "seconds")
+
+
+def history_lines(run):
+    place = run / "history.jsonl"
+    return place.read_text().splitlines() if place.exists() else []
+
+
+def test_ctrl_c_saves_the_run_and_says_how_to_go_on(shell, small):
+    process = subprocess.Popen(
+        [str(COMMAND), "train", *small, "--training.steps=100000", "--out=run", "--record.checkpoint=0"],
+        cwd=shell.folder,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while len(history_lines(shell.folder / "run")) < 5:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate()
+    assert process.returncode == 130
+    assert "Traceback" not in said
+    assert "--resume" in said
+    run = open_run(shell.folder / "run")
+    assert run.state("last").step == run.history[-1]["step"] >= 4
+
+
+def test_a_loss_that_is_not_finite_keeps_the_last_good_checkpoint(shell, small):
+    said = shell.refused("train", *small, "--training.steps=3", "--out=run", "--inner.lr=1e30", "--record.validation=0")
+    assert "at outer step 1 in task 0" in said
+    assert open_run(shell.folder / "run").state("last").step == 0
+
+
+def test_a_recipe_in_yaml_with_options_that_win(shell, small):
+    (shell.folder / "mine.yaml").write_text("training:\n  steps: 9\n  head_reset: zero\ninner:\n  lr: 1e-1\n")
+    shell("train", "--config=mine.yaml", *small, "--training.steps=1")
+    recipe = open_run(shell.folder / "runs" / "mine").recipe
+    assert (recipe.training.steps, recipe.training.head_reset, recipe.inner.lr) == (1, "zero", 0.1)
+    shell("train", "--config=mine.yaml", *small, "--training.steps=0")
+    assert (shell.folder / "runs" / "mine-2").is_dir()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--inner.lrr=3"], "unknown setting 'inner.lrr'. Did you mean 'inner.lr'?"),
+        (["--inner.lr=fast"], "expected inner.lr to be a number, got 'fast'"),
+        (["--algorithm.name=mamal"], "Did you mean 'maml'?"),
+        (["--algorithm.order=secnd"], "one of second, first, got 'secnd'. Did you mean 'second'?"),
+        (["--data.name=omniglott"], "Did you mean 'omniglot'?"),
+        (["--data.name=omniglot", "--data.root=nowhere"], "got neither; set --data.root"),
+        (["--data.name=digits"], "no split 'train'"),
+        (["--episode.k_shot=6"], "expected at least 21 images"),
+        (["--episode.n_way=200"], "expected at least 200 classes in 'typeface' validation for 200-way"),
+        (["--training.steps=-1"], "training.steps of at least 0"),
+        (["--config=nowhere.yaml"], "no such file"),
+        (["--resume=nowhere"], "expected a run folder"),
+        (["--resume=nowhere", "--seed=3"], "expected --resume alone"),
+        (["--model.normalization=layer"], "one of batch, support"),
+    ],
+)
+def test_bad_input_is_one_line_and_makes_nothing(shell, arguments, words):
+    assert words in shell.refused("train", *arguments)
+    assert not list(shell.folder.iterdir())
+
+
+@pytest.mark.parametrize("text", ["inner: [3", "inner:\n  lrr: 3\n", "just words"])
+def test_a_malformed_recipe_is_one_line(shell, text):
+    (shell.folder / "bad.yaml").write_text(text)
+    shell.refused("train", "--config=bad.yaml")
+
+
+def test_a_run_folder_that_exists_is_left_as_it_is(shell):
+    (shell.folder / "run").mkdir()
+    (shell.folder / "run" / "notes.txt").write_text("mine")
+    assert "choose another with --out" in shell.refused("train", "--out=run")
+    assert files(shell.folder / "run") == {"notes.txt"}
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root writes into read-only folders")
+def test_a_folder_that_cannot_be_written_is_one_line(shell):
+    shell.folder.chmod(0o500)
+    assert "Permission denied" in shell.refused("train", "--out=run")
