@@ -26,7 +26,7 @@ SETTINGS: dict[Any, Any] = {
     "svg.hashsalt": "innerloop",
 }
 
-Curve = tuple[Sequence[float], Sequence[float]]
+Curve = tuple[Sequence[int], Sequence[float]]
 
 
 def styled() -> AbstractContextManager[None]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from math import floor
 
+from innerloop.figures.style import Curve
 from innerloop.figures.training import label, measured
 from innerloop.runs import OpenedRun
 from innerloop.statistics import Interval, paired_difference
@@ -39,7 +40,7 @@ def _five(share: float) -> int:
     return 5 * floor(share * 20 + 1e-9)
 
 
-def _reaching(mark: int, curves: Mapping[str, tuple[Sequence[float], Sequence[float]]]) -> str:
+def _reaching(mark: int, curves: Mapping[str, Curve]) -> str:
     first = {
         name: next((int(step) for step, value in zip(steps, values, strict=True) if 100 * value >= mark - 1e-6), None)
         for name, (steps, values) in curves.items()

@@ -1,0 +1,33 @@
+import pytest
+import torch
+
+from innerloop.analysis import contrast_norms, cosines, episode_split
+from innerloop.params import zeroed
+from worlds import algorithm_of, conv_learner, image_episode
+
+EPISODES = [image_episode(seed=seed) for seed in range(3)]
+
+
+def test_norms_are_means_of_the_splits_over_episodes():
+    learner, params = conv_learner()
+    algorithm = algorithm_of("fomaml", learner)
+    norms = contrast_norms(algorithm, params, EPISODES)
+    for name, value in norms._asdict().items():
+        each = [getattr(episode_split(algorithm, params, episode), name).norm().item() for episode in EPISODES]
+        assert value == pytest.approx(sum(each) / 3)
+    assert norms.query_interference > 0
+    assert contrast_norms(algorithm, zeroed(params, learner.head_names), EPISODES).query_interference == 0
+
+
+def test_cosines_tell_same_class_pairs_from_the_others():
+    learner, params = conv_learner()
+    algorithm = algorithm_of("fomaml", learner)
+    same, different = [], []
+    for episode in EPISODES:
+        support, query = (learner.features(params, part.inputs) for part in episode)
+        for q, of_q in zip(query, episode.query.targets, strict=True):
+            for s, of_s in zip(support, episode.support.targets, strict=True):
+                (same if of_q == of_s else different).append(torch.cosine_similarity(q, s, dim=0).item())
+    found = cosines(algorithm, params, EPISODES)
+    assert found.same_class == pytest.approx(sum(same) / len(same))
+    assert found.different_class == pytest.approx(sum(different) / len(different))
