@@ -18,8 +18,8 @@ def batches(step):
 def states(head_reset="none", steps=4, start=None, lr=0.4, **model):
     learner, params = conv_learner(dtype=torch.float32, **model)
     algorithm = algorithm_of("fomaml", learner, lr=lr)
-    start = start or initial_state(algorithm, params, head_reset)
-    return list(train(algorithm, start, batches, TrainingConfig(steps, 2, head_reset=head_reset)))
+    config = TrainingConfig(steps, 2, head_reset=head_reset)
+    return list(train(algorithm, start or initial_state(algorithm, params, config), batches, config))
 
 
 def same(left, right):
@@ -46,7 +46,8 @@ def test_a_run_continued_from_any_state_is_the_uninterrupted_run_bit_for_bit(hea
 def test_states_are_values_that_later_steps_do_not_touch():
     learner, params = conv_learner(dtype=torch.float32)
     algorithm = algorithm_of("fomaml", learner)
-    run = train(algorithm, initial_state(algorithm, params), batches, TrainingConfig(3, 2))
+    config = TrainingConfig(3, 2)
+    run = train(algorithm, initial_state(algorithm, params, config), batches, config)
     first, second = itertools.islice(run, 2)
     kept = {name: value.clone() for name, value in second.params.items()}
     list(run)

@@ -65,10 +65,11 @@ class State:
     accuracy: float = float("nan")
 
 
-def initial_state(algorithm: Algorithm, params: Params, head_reset: HeadReset = "none") -> State:
-    """Return the state before the first outer step."""
+def initial_state(algorithm: Algorithm, params: Params, config: TrainingConfig) -> State:
+    """Return the state before the first outer step; the zeroing trick zeroes the head here already."""
     first_head = snapshot(algorithm.learner.head_params(params))
-    return State(0, reset_head(head_reset, algorithm.learner, snapshot(params), first_head), first_head=first_head)
+    start = reset_head(config.head_reset, algorithm.learner, snapshot(params), first_head)
+    return State(0, start, first_head=first_head)
 
 
 def train(
