@@ -86,7 +86,7 @@ def main() -> None:
         ratios = sorted(mine / plain for mine, plain in turns)
         mine, plain = (1000 * statistics.median(column) for column in zip(*turns, strict=True))
         print(
-            f"{name:<7} ours {mine:6.0f} ms   plain {plain:6.0f} ms   ours/plain: median {statistics.median(ratios):.3f}, "
+            f"{name:<7} ours {mine:6.0f} ms   plain {plain:6.0f} ms   ours/plain {statistics.median(ratios):.3f}, "
             f"middle half {ratios[len(ratios) // 4]:.3f} to {ratios[3 * len(ratios) // 4]:.3f}   "
             f"gradients apart by {apart:.1e}"
         )

@@ -1,0 +1,26 @@
+"""Runs: every file of a run is written and read here."""
+
+from innerloop.runs import history
+from innerloop.runs.checkpoint import Best, read_checkpoint, write_checkpoint
+from innerloop.runs.directory import RunDirectory
+from innerloop.runs.opened import KeptEvaluation, OpenedRun, Which, open_run
+from innerloop.runs.recipe import Recipe, RecordConfig, Workshop, build, from_values, training_batch, untrained
+
+__all__ = [
+    "Best",
+    "KeptEvaluation",
+    "OpenedRun",
+    "Recipe",
+    "RecordConfig",
+    "RunDirectory",
+    "Which",
+    "Workshop",
+    "build",
+    "from_values",
+    "history",
+    "open_run",
+    "read_checkpoint",
+    "training_batch",
+    "untrained",
+    "write_checkpoint",
+]

@@ -1,0 +1,70 @@
+"""A training state as one safetensors file: tensors and a line of metadata, nothing that can run code."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+from innerloop.errors import RunError
+from innerloop.runs.files import write_whole
+from innerloop.shapes import Params
+from innerloop.training import State
+
+FORMAT = 1
+GROUPS = ("params", "optimizer", "first_head")
+
+
+@dataclass(frozen=True)
+class Best:
+    """The best meta-validation accuracy so far, and the outer step it was reached at."""
+
+    accuracy: float = float("-inf")
+    step: int = -1
+
+
+def write_checkpoint(place: Path, state: State, best: Best) -> None:
+    """Write a state whole or not at all."""
+    tensors = {
+        f"{group}:{name}": value.clone() for group in GROUPS for name, value in getattr(state, group).items()
+    }
+    about = {
+        "format": FORMAT,
+        "step": state.step,
+        "loss": state.loss,
+        "accuracy": state.accuracy,
+        "best_accuracy": best.accuracy,
+        "best_step": best.step,
+    }
+    # One key, since safetensors writes several in no fixed order, and equal states should be equal bytes.
+    write_whole(place, save(tensors, {"innerloop": json.dumps(about)}))
+
+
+def read_checkpoint(place: Path) -> tuple[State, Best]:
+    """Read a state back.
+
+    Raises:
+        RunError: The file is missing, damaged or of another format.
+    """
+    groups: dict[str, Params] = {group: {} for group in GROUPS}
+    try:
+        with safe_open(place, framework="pt") as file:
+            about = json.loads((file.metadata() or {})["innerloop"])
+            if about["format"] != FORMAT:
+                raise RunError(
+                    f"expected a checkpoint of format {FORMAT} at '{place}', got {about['format']}; "
+                    "open it with the version of innerloop that wrote it"
+                )
+            for key in file.keys():  # noqa: SIM118 (not a dict)
+                group, name = key.split(":", 1)
+                groups[group][name] = file.get_tensor(key)
+        best = Best(about["best_accuracy"], about["best_step"])
+        return State(about["step"], **groups, loss=about["loss"], accuracy=about["accuracy"]), best
+    except FileNotFoundError as error:
+        raise RunError(f"expected a checkpoint at '{place}', got none; train the run first") from error
+    except (SafetensorError, OSError, KeyError, ValueError) as error:
+        raise RunError(
+            f"expected a whole checkpoint at '{place}', got a damaged one ({' '.join(str(error).split())}); "
+            "use the run's other checkpoint or train again"
+        ) from error

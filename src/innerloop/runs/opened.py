@@ -1,0 +1,107 @@
+"""A run read back from its folder."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from innerloop.data import DataConfig
+from innerloop.errors import RunError
+from innerloop.runs import history
+from innerloop.runs.checkpoint import read_checkpoint
+from innerloop.runs.directory import RunDirectory
+from innerloop.runs.files import write_whole
+from innerloop.runs.recipe import Recipe, from_yaml
+from innerloop.training import Evaluation, State
+
+Which = Literal["best", "last"]
+
+
+@dataclass(frozen=True, eq=False)
+class KeptEvaluation:
+    """An evaluation with what a reader needs to repeat it: the command, the checkpoint and the data's configuration."""
+
+    command: str
+    checkpoint: Which
+    data: DataConfig
+    evaluation: Evaluation
+
+
+@dataclass(frozen=True, eq=False)
+class OpenedRun:
+    """A run's folder with its recipe, history and provenance in memory; checkpoints are read when asked for."""
+
+    directory: RunDirectory
+    recipe: Recipe
+    history: list[history.Record]
+    about: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.directory.folder.resolve().name
+
+    def state(self, which: Which = "best") -> State:
+        """Read a checkpoint; a run that validated nothing has no best, and its last is given."""
+        best = self.directory.best
+        return read_checkpoint(best if which == "best" and best.exists() else self.directory.last)[0]
+
+    def evaluations(self) -> list[KeptEvaluation]:
+        """Read all evaluations of the run, in the order of their names."""
+        return [_kept(place) for place in sorted(self.directory.folder.glob("evaluation-*.json"))]
+
+    def keep(self, kept: KeptEvaluation) -> Path:
+        """Write an evaluation into the run, and return where."""
+        result = kept.evaluation
+        place = self.directory.evaluation(
+            result.data_set,
+            result.split,
+            result.shape,
+            f"{len(result.as_trained)} episodes",
+            f"seed {result.seed}",
+            f"{result.inner_steps} steps",
+            f"lr {result.inner_lr:g}",
+            kept.checkpoint,
+        )
+        content = {
+            "command": kept.command,
+            "checkpoint": kept.checkpoint,
+            "data": asdict(kept.data),
+            "evaluation": result.to_json(),
+        }
+        write_whole(place, json.dumps(content) + "\n")
+        return place
+
+
+def open_run(folder: str | Path) -> OpenedRun:
+    """Open a run.
+
+    Raises:
+        RunError: The folder holds no run, or a damaged one.
+    """
+    directory = RunDirectory(folder)
+    if not directory.recipe.is_file():
+        raise RunError(f"expected a run folder with recipe.yaml, got '{folder}'; name a folder that `train` made")
+    return OpenedRun(
+        directory,
+        from_yaml(directory.recipe.read_text(encoding="utf-8"), str(directory.recipe)),
+        history.read(directory.history),
+        _json(directory.about) if directory.about.exists() else {},
+    )
+
+
+def _kept(place: Path) -> KeptEvaluation:
+    values = _json(place)
+    try:
+        evaluation = Evaluation.from_json(values["evaluation"])
+        return KeptEvaluation(values["command"], values["checkpoint"], DataConfig(**values["data"]), evaluation)
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunError(f"expected an evaluation in '{place}', got something else ({error}); evaluate again") from error
+
+
+def _json(place: Path) -> dict[str, Any]:
+    try:
+        values: dict[str, Any] = json.loads(place.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RunError(f"expected JSON in '{place}', got: {error}; delete the file and make it again") from error
+    return values

@@ -1,0 +1,141 @@
+"""A recipe: everything that decides what a run is, from the rooms' own configurations, and how it is built.
+
+The recipe is written into the run as YAML, so a run can be read back, tested, continued and repeated from its folder.
+"""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, NamedTuple
+
+import dacite
+import yaml
+
+from innerloop.algorithms import Algorithm, AlgorithmConfig
+from innerloop.algorithms import build as build_algorithm
+from innerloop.data import DataConfig, load
+from innerloop.data.episode import Episode, EpisodeShape
+from innerloop.data.sampler import check, draw_batch
+from innerloop.data.split import TRAIN, VALIDATION, DataSet
+from innerloop.errors import ConfigError
+from innerloop.inner import InnerLoop
+from innerloop.models import ModelConfig
+from innerloop.models import build as build_learner
+from innerloop.seeds import derived_seed
+from innerloop.training import EvaluationConfig, State, TrainingConfig, initial_state
+
+
+@dataclass(frozen=True)
+class RecordConfig:
+    """What is measured and saved while training, each every so many outer steps; 0 is never.
+
+    Attributes:
+        validation: Accuracy on fixed meta-validation episodes, which also decides what the best checkpoint is.
+        validation_episodes: How many of them.
+        contrast: Norms of the contrastive and the interference part of the query gradient on probe episodes.
+        cosine: Same-class and different-class cosine between query and support features on probe episodes.
+        probe_episodes: How many probe episodes, drawn from meta-validation.
+        checkpoint: The last state; also written at the end and on interruption.
+    """
+
+    validation: int = 50
+    validation_episodes: int = 100
+    contrast: int = 0
+    cosine: int = 0
+    probe_episodes: int = 8
+    checkpoint: int = 50
+
+    def __post_init__(self) -> None:
+        for name in ("validation", "contrast", "cosine", "checkpoint"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"expected record.{name} of at least 0, got {getattr(self, name)}; 0 is never")
+        for name in ("validation_episodes", "probe_episodes"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"expected record.{name} of at least 1, got {getattr(self, name)}; ask for more")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One training run.
+
+    Attributes:
+        data: Which data set, and how it is cut.
+        episode: Ways, shots, queries.
+        model: The network and its head.
+        algorithm: Which member of the family.
+        inner: The inner loop of training.
+        training: The outer loop.
+        evaluation: How the result is tested.
+        record: What is measured and saved on the way.
+        seed: Decides initial values, episodes and probes.
+    """
+
+    data: DataConfig = field(default_factory=DataConfig)
+    episode: EpisodeShape = field(default_factory=EpisodeShape)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    algorithm: AlgorithmConfig = field(default_factory=AlgorithmConfig)
+    inner: InnerLoop = field(default_factory=InnerLoop)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    record: RecordConfig = field(default_factory=RecordConfig)
+    seed: int = 0
+
+
+class Workshop(NamedTuple):
+    """What a recipe builds: the data, the algorithm, and where training starts."""
+
+    data: DataSet
+    algorithm: Algorithm
+    start: State
+
+
+def build(recipe: Recipe) -> Workshop:
+    """Build what the recipe describes, and refuse data that cannot fill its episodes.
+
+    Raises:
+        InnerloopError: Anything in the recipe that does not fit the data.
+    """
+    data = load(recipe.data)
+    train = data.split(TRAIN)
+    check(train, recipe.episode)
+    if recipe.record.validation or recipe.record.contrast or recipe.record.cosine:
+        check(data.split(VALIDATION), recipe.episode)
+    algorithm = untrained(recipe, train.image_shape)
+    start = initial_state(algorithm, algorithm.learner.initial_params(), recipe.training)
+    return Workshop(data, algorithm, start)
+
+
+def untrained(recipe: Recipe, image_shape: tuple[int, int, int]) -> Algorithm:
+    """Build the recipe's algorithm with its learner for images [channel height width]."""
+    learner = build_learner(recipe.model, image_shape, recipe.episode.n_way, recipe.seed)
+    return build_algorithm(recipe.algorithm, learner, recipe.inner)
+
+
+def training_batch(recipe: Recipe, data: DataSet, step: int) -> Episode:
+    """Return the episodes of the outer step after `step` steps; a pure function of its arguments."""
+    tasks = recipe.training.tasks
+    seed = derived_seed(recipe.seed, "training")
+    return draw_batch(data.split(TRAIN), recipe.episode, seed, range(step * tasks, (step + 1) * tasks))
+
+
+def to_yaml(recipe: Recipe) -> str:
+    """Return the recipe as YAML."""
+    return yaml.safe_dump(asdict(recipe), sort_keys=False, allow_unicode=True)
+
+
+def from_yaml(text: str, where: str) -> Recipe:
+    """Read a recipe back; `where` names the file in errors.
+
+    Raises:
+        ConfigError: It is no YAML, has unknown keys, or values that are not what they should be.
+    """
+    try:
+        values = yaml.safe_load(text) or {}
+        if not isinstance(values, dict):
+            raise ConfigError(f"expected settings by name in '{where}', got {type(values).__name__}; correct it")
+        return from_values(values)
+    except (yaml.YAMLError, dacite.DaciteError, ValueError) as error:
+        raise ConfigError(f"expected a recipe in '{where}', got: {' '.join(str(error).split())}; correct it") from error
+
+
+def from_values(values: dict[str, Any]) -> Recipe:
+    """Make a recipe of nested plain values; what is missing takes its default."""
+    return dacite.from_dict(Recipe, values, dacite.Config(strict=True, type_hooks={float: float}))

@@ -1,0 +1,123 @@
+import json
+
+import pytest
+import torch
+
+from innerloop.algorithms import AlgorithmConfig
+from innerloop.errors import ConfigError, RunError
+from innerloop.models import ModelConfig
+from innerloop.runs import Best, Recipe, RunDirectory, history, open_run, read_checkpoint, write_checkpoint
+from innerloop.runs.files import write_whole
+from innerloop.runs.recipe import from_values, from_yaml, to_yaml
+from innerloop.training import State
+
+STATE = State(
+    7,
+    {"encoder.weight": torch.randn(2, 3, generator=torch.Generator().manual_seed(0)), "head.bias": torch.zeros(2)},
+    {"head.bias/exp_avg": torch.ones(2), "head.bias/step": torch.tensor(7.0)},
+    {"head.bias": torch.ones(2)},
+    0.5,
+    0.75,
+)
+
+
+def test_a_recipe_survives_yaml():
+    recipe = Recipe(
+        model=ModelConfig("strided_conv4", head_scale=0.0), algorithm=AlgorithmConfig("anil", order="first"), seed=3
+    )
+    assert from_yaml(to_yaml(recipe), "x") == recipe
+
+
+def test_what_a_recipe_leaves_out_takes_its_default_and_whole_numbers_pass_for_rates():
+    assert from_values({}) == Recipe()
+    assert from_values({"inner": {"lr": 1}}).inner.lr == 1.0
+
+
+@pytest.mark.parametrize(
+    "text", ["inner: [3", "inner: {lrr: 3}", "inner: {lr: fast}", "training: {head_reset: zer}", "just words", "- 1"]
+)
+def test_a_malformed_recipe_is_one_error_that_names_the_file(text):
+    with pytest.raises(ConfigError, match=r"in 'here.yaml', got"):
+        from_yaml(text, "here.yaml")
+
+
+def test_a_checkpoint_gives_back_the_state_bit_for_bit(tmp_path):
+    place = tmp_path / "last.safetensors"
+    write_checkpoint(place, STATE, Best(0.6, 5))
+    state, best = read_checkpoint(place)
+    for group in ("params", "optimizer", "first_head"):
+        left, right = getattr(state, group), getattr(STATE, group)
+        assert left.keys() == right.keys()
+        assert all(torch.equal(left[name], right[name]) for name in left)
+    assert (state.step, state.loss, state.accuracy, best) == (7, 0.5, 0.75, Best(0.6, 5))
+
+
+def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(tmp_path, monkeypatch):
+    place = tmp_path / "last.safetensors"
+    write_checkpoint(place, STATE, Best())
+    before = place.read_bytes()
+
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("innerloop.runs.files.os.fsync", full)
+    with pytest.raises(RunError, match="No space left on device"):
+        write_checkpoint(place, State(8, {"a": torch.zeros(1)}), Best())
+    assert place.read_bytes() == before
+    assert [each.name for each in tmp_path.iterdir()] == ["last.safetensors"]
+
+
+@pytest.mark.parametrize("damage", ["missing", "empty", "half", "other format"])
+def test_a_damaged_checkpoint_is_one_error(tmp_path, damage):
+    from safetensors.torch import save
+
+    place = tmp_path / "last.safetensors"
+    if damage != "missing":
+        write_checkpoint(place, STATE, Best())
+        whole = place.read_bytes()
+        other = save({"a": torch.zeros(1)}, {"innerloop": '{"format": 99}'})
+        place.write_bytes({"empty": b"", "half": whole[: len(whole) // 2], "other format": other}[damage])
+    with pytest.raises(RunError, match=r"expected a (whole )?checkpoint"):
+        read_checkpoint(place)
+
+
+def test_a_history_line_torn_by_an_interruption_is_left_out_and_damage_before_it_is_not(tmp_path):
+    place = tmp_path / "history.jsonl"
+    for step in range(3):
+        history.append(place, {"step": step})
+    with place.open("a") as file:
+        file.write('{"step": 3, "lo')
+    assert [record["step"] for record in history.read(place)] == [0, 1, 2]
+    history.keep_until(place, 1)
+    assert place.read_text() == '{"step": 0}\n{"step": 1}\n'
+    place.write_text('{"st\n{"step": 1}\n')
+    with pytest.raises(RunError, match="line 1"):
+        history.read(place)
+
+
+def test_a_folder_with_anything_in_it_is_not_begun_in(tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(RunError, match="continue that run with --resume"):
+        RunDirectory(tmp_path).begin(Recipe(), "innerloop train")
+    assert [each.name for each in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_a_begun_run_says_what_made_it(tmp_path):
+    RunDirectory(tmp_path / "run").begin(Recipe(seed=4), "innerloop train --seed 4")
+    run = open_run(tmp_path / "run")
+    assert run.recipe == Recipe(seed=4)
+    assert run.about["command"] == "innerloop train --seed 4"
+    assert run.about["torch"] == torch.__version__
+    assert json.loads((tmp_path / "run" / "run.json").read_text()) == run.about
+
+
+def test_a_folder_without_a_run_is_refused(tmp_path):
+    with pytest.raises(RunError, match="name a folder that `train` made"):
+        open_run(tmp_path)
+
+
+def test_files_are_written_whole(tmp_path):
+    write_whole(tmp_path / "a", "ü")
+    assert (tmp_path / "a").read_text(encoding="utf-8") == "ü"
+    with pytest.raises(RunError, match="expected to write"):
+        write_whole(tmp_path / "missing" / "a", "x")
