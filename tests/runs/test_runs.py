@@ -52,15 +52,16 @@ def test_a_checkpoint_gives_back_the_state_bit_for_bit(tmp_path):
     assert (state.step, state.loss, state.accuracy, best) == (7, 0.5, 0.75, Best(0.6, 5))
 
 
-def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(tmp_path, monkeypatch):
+@pytest.mark.parametrize("call", ["fsync", "replace"])
+def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(tmp_path, monkeypatch, call):
     place = tmp_path / "last.safetensors"
     write_checkpoint(place, STATE, Best())
     before = place.read_bytes()
 
-    def full(_):
+    def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("innerloop.runs.files.os.fsync", full)
+    monkeypatch.setattr(f"innerloop.runs.files.os.{call}", full)
     with pytest.raises(RunError, match="No space left on device"):
         write_checkpoint(place, State(8, {"a": torch.zeros(1)}), Best())
     assert place.read_bytes() == before
