@@ -1,0 +1,212 @@
+"""Prepared images on disk: made once, whole or not at all, opened without loading.
+
+An entry is a folder with one raw uint8 array and its index. It is written beside its final place and renamed, so a
+folder that carries the final name is complete, whoever was killed meanwhile and however many prepared it at once.
+"""
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import pooch
+from numpy.typing import NDArray
+
+from innerloop.errors import DataError
+
+Shape = tuple[int, int, int]
+
+
+class Item(NamedTuple):
+    """One image that a data set has to offer.
+
+    Attributes:
+        class_name: Its class; unique in the whole data set.
+        name: Where it came from, unique and the same on every machine (a path inside the archive, say).
+        read: Returns its pixels, uint8 [channel height width]; raises DataError for what cannot be read.
+    """
+
+    class_name: str
+    name: str
+    read: Callable[[], NDArray[np.uint8]]
+
+
+class LeftOut(NamedTuple):
+    """An image that was not taken, and why."""
+
+    name: str
+    reason: str
+
+
+class Watch(Protocol):
+    """Wraps work that takes a while, so that whoever asked for it can show how far it has come."""
+
+    def __call__(self, label: str, work: Sequence[Item]) -> Iterable[Item]:
+        """Return the same items, one after another."""
+
+
+def unwatched(label: str, work: Sequence[Item]) -> Iterable[Item]:  # noqa: ARG001
+    """Show nothing."""
+    return work
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """All images of a data set, memory-mapped, with the class of each.
+
+    Attributes:
+        images: uint8, [image channel height width].
+        class_names: The classes in order of appearance.
+        labels: For each image the index of its class.
+        names_file: Holds each image's name, a line each; read by `names`.
+        left_out: Images that were not taken, with the reason.
+    """
+
+    images: NDArray[np.uint8]
+    class_names: tuple[str, ...]
+    labels: NDArray[np.int64]
+    names_file: Path
+    left_out: tuple[LeftOut, ...]
+
+    def names(self) -> list[str]:
+        """Read every image's name."""
+        names: list[str] = json.loads(self.names_file.read_text(encoding="utf-8"))
+        return names
+
+
+def cache_folder() -> Path:
+    """Return `INNERLOOP_CACHE`, or the user's cache folder."""
+    return Path(os.environ.get("INNERLOOP_CACHE") or pooch.os_cache("innerloop"))
+
+
+def prepared(
+    name: str,
+    key: str,
+    shape: Shape,
+    items: Callable[[], Sequence[Item]],
+    *,
+    skip_corrupt: bool = False,
+    watch: Watch = unwatched,
+) -> Prepared:
+    """Return the entry `name-key`, preparing it first where it is missing.
+
+    Images with the same content in two classes are left out, all copies: whichever class they belong to, one label is
+    wrong, and across splits they leak.
+
+    Args:
+        name: The data set's name.
+        key: Changes whenever the content would.
+        shape: Channels, height and width of every image.
+        items: Lists the images, in an order that is the same on every machine; called only to prepare.
+        skip_corrupt: Whether an image that cannot be read is left out and counted, or ends the preparation.
+        watch: Shows how far it has come.
+
+    Raises:
+        DataError: An image cannot be read, or the cache folder cannot be written.
+    """
+    place = cache_folder() / f"{name}-{sha256(f'{key} {shape} {skip_corrupt}'.encode()).hexdigest()[:16]}"
+    if not place.exists():
+        _write(place, name, shape, items(), skip_corrupt, watch)
+    index = json.loads((place / "index.json").read_text(encoding="utf-8"))
+    return Prepared(
+        np.memmap(place / "images.u8", np.uint8, "c", shape=(index["images"], *shape)),
+        tuple(index["classes"]),
+        np.load(place / "labels.npy", allow_pickle=False),
+        place / "names.json",
+        tuple(LeftOut(*each) for each in index["left_out"]),
+    )
+
+
+def _write(place: Path, name: str, shape: Shape, items: Sequence[Item], skip_corrupt: bool, watch: Watch) -> None:
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(prefix=f".{place.name}-", dir=place.parent))
+    except OSError as error:
+        raise DataError(
+            f"expected a cache folder that can be written, got '{place.parent}' ({error.strerror}); "
+            "set INNERLOOP_CACHE to another folder"
+        ) from error
+    try:
+        _fill(draft, name, shape, items, skip_corrupt, watch)
+        draft.rename(place)
+    except OSError as error:
+        # Another process that prepared the same entry first is no fault: its content is ours.
+        if not place.exists():
+            raise DataError(
+                f"expected to write the prepared images to '{place}', got: {error.strerror}; "
+                "free some space or set INNERLOOP_CACHE to another folder"
+            ) from error
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def _fill(draft: Path, name: str, shape: Shape, items: Sequence[Item], skip_corrupt: bool, watch: Watch) -> None:
+    """Write all images one by one, then take out what stands in two classes; never holds more than one image."""
+    left_out: list[LeftOut] = []
+    taken: list[Item] = []
+    digests: list[bytes] = []
+    with (draft / "images.u8").open("wb") as file:
+        for item in watch(f"preparing {name}", items):
+            try:
+                pixels = item.read()
+            except DataError as error:
+                if not skip_corrupt:
+                    raise DataError(f"{error}; leave such images out with --skip-corrupt") from error
+                left_out.append(LeftOut(item.name, "cannot be read"))
+                continue
+            if pixels.shape != shape or pixels.dtype != np.uint8:
+                raise DataError(f"expected {shape} bytes at '{item.name}', got {pixels.dtype} {pixels.shape}")
+            content = np.ascontiguousarray(pixels).tobytes()
+            file.write(content)
+            taken.append(item)
+            digests.append(sha256(content).digest())
+    twice = _in_two_classes(taken, digests)
+    left_out += [LeftOut(taken[index].name, reason) for index, reason in twice.items()]
+    kept = [item for index, item in enumerate(taken) if index not in twice]
+    _take_out(draft / "images.u8", list(twice), len(taken), shape)
+    class_names = list(dict.fromkeys(item.class_name for item in kept))
+    number = {class_name: index for index, class_name in enumerate(class_names)}
+    np.save(draft / "labels.npy", np.array([number[item.class_name] for item in kept], np.int64), allow_pickle=False)
+    (draft / "names.json").write_text(json.dumps([item.name for item in kept], ensure_ascii=False), encoding="utf-8")
+    index = {"images": len(kept), "classes": class_names, "left_out": left_out}
+    (draft / "index.json").write_text(json.dumps(index, ensure_ascii=False), encoding="utf-8")
+    for each in draft.iterdir():
+        with each.open("rb") as handle:
+            os.fsync(handle.fileno())
+
+
+def _in_two_classes(items: Sequence[Item], digests: Sequence[bytes]) -> dict[int, str]:
+    """Return the images whose content stands in more than one class, with the reason."""
+    copies: dict[bytes, list[int]] = {}
+    for index, digest in enumerate(digests):
+        copies.setdefault(digest, []).append(index)
+    found: dict[int, str] = {}
+    for indices in copies.values():
+        classes = sorted({items[index].class_name for index in indices})
+        if len(classes) > 1:
+            found |= {index: f"same content in {' and '.join(classes)}" for index in indices}
+    return found
+
+
+def _take_out(file: Path, rows: list[int], count: int, shape: Shape) -> None:
+    """Close the gaps that these rows leave, in place."""
+    if not rows:
+        return
+    images = np.memmap(file, np.uint8, "r+", shape=(count, *shape))
+    for target, source in enumerate(_others(rows, count)):
+        if target != source:
+            images[target] = images[source]
+    images.flush()
+    del images
+    os.truncate(file, (count - len(rows)) * int(np.prod(shape)))
+
+
+def _others(rows: list[int], count: int) -> Iterator[int]:
+    out = set(rows)
+    return (row for row in range(count) if row not in out)
