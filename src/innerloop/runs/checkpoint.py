@@ -26,9 +26,7 @@ class Best:
 
 def write_checkpoint(place: Path, state: State, best: Best) -> None:
     """Write a state whole or not at all."""
-    tensors = {
-        f"{group}:{name}": value.clone() for group in GROUPS for name, value in getattr(state, group).items()
-    }
+    tensors = {f"{group}:{name}": value.clone() for group in GROUPS for name, value in getattr(state, group).items()}
     about = {
         "format": FORMAT,
         "step": state.step,

@@ -6,6 +6,8 @@
     last.safetensors       the newest saved state, to continue from
     best.safetensors       the state with the best meta-validation accuracy
     evaluation-*.json      accuracy on unseen classes, episode by episode
+
+Every file is plain values or tensors: nothing in a run can run code.
 """
 
 import json
