@@ -27,17 +27,18 @@ from innerloop import (
     draw_batch,
     load,
 )
-from innerloop.data.episode import Episode, n_tasks, task
+from innerloop.data.episode import Batch, tasks
 from innerloop.engine import mean_meta_gradient
 from innerloop.shapes import Params
 
 LR = 0.4
 
 
-def plain_loop(module: torch.nn.Module, params: Params, batch: Episode, second_order: bool) -> Params:
+def plain_loop(module: torch.nn.Module, params: Params, batch: Batch, second_order: bool) -> Params:
     total: dict[str, torch.Tensor] = {}
-    for index in range(n_tasks(batch)):
-        (support, slots), (query, answers) = task(batch, index)
+    count = 0
+    for (support, slots), (query, answers) in tasks(batch):
+        count += 1
         start = {name: value.clone().requires_grad_() for name, value in params.items()}
         loss = F.cross_entropy(functional_call(module, start, (support,)), slots)
         gradients = torch.autograd.grad(loss, list(start.values()), create_graph=second_order)
@@ -49,7 +50,7 @@ def plain_loop(module: torch.nn.Module, params: Params, batch: Episode, second_o
         gradients = torch.autograd.grad(loss, list(at.values()))
         for name, g in zip(at, gradients, strict=True):
             total[name] = total[name] + g if name in total else g
-    return {name: value / n_tasks(batch) for name, value in total.items()}
+    return {name: value / count for name, value in total.items()}
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -67,7 +68,7 @@ def main() -> None:
 
     train = load(DataConfig("omniglot", root=options.root, split="characters")).split("train")
     batch = draw_batch(train, EpisodeShape(5, 1, 15), 0, range(options.tasks))
-    learner = build_learner(ModelConfig("strided_conv4"), train.image_shape, 5, 0)
+    learner = build_learner(ModelConfig("strided_conv4"), train.input_shape, 5, 0)
     params = learner.initial_params()
     module = learner._whole
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, {options.turns} turns")

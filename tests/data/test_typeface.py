@@ -17,7 +17,7 @@ def data():
 
 
 def test_the_letters_are_the_same_bytes_on_every_machine(data):
-    digest = sha256(np.ascontiguousarray(data.split("train").images).tobytes())
+    digest = sha256(np.ascontiguousarray(data.split("train").inputs).tobytes())
     for split in data.splits.values():
         digest.update("\n".join(split.class_names).encode())
     assert digest.hexdigest() == DIGEST
@@ -28,7 +28,7 @@ def test_scripts_stand_on_their_own_side_with_twenty_images_a_letter(data):
     assert scripts == {"train": {"LATIN"}, "validation": {"ARMENIAN", "GEORGIAN"}, "test": {"GREEK", "CYRILLIC"}}
     assert {side: len(split) for side, split in data.splits.items()} == {"train": 609, "validation": 110, "test": 301}
     assert all(len(members) == 20 for split in data.splits.values() for members in split.members)
-    assert data.split("train").image_shape == (1, 28, 28)
+    assert data.split("train").input_shape == (1, 28, 28)
 
 
 def test_a_letter_that_looks_like_a_latin_one_is_not_tested_on(data):
@@ -42,7 +42,7 @@ def test_a_letter_that_looks_like_a_latin_one_is_not_tested_on(data):
 def test_no_two_classes_have_nearly_the_same_mean_image(data):
     means = np.stack(
         [
-            np.asarray(split.images[members], np.float64).mean(0).ravel()
+            np.asarray(split.inputs[members], np.float64).mean(0).ravel()
             for split in data.splits.values()
             for members in split.members
         ]
@@ -56,7 +56,7 @@ def test_no_two_classes_have_nearly_the_same_mean_image(data):
 
 
 def test_no_image_is_empty_or_cut_off(data):
-    images = data.split("train").images
+    images = data.split("train").inputs
     assert (images.reshape(len(images), -1).max(1) > 80).all()
     border = np.concatenate([images[:, 0, 0], images[:, 0, -1], images[:, 0, :, 0], images[:, 0, :, -1]], axis=1)
     assert np.mean(border.max(1) > 128) < 0.01

@@ -73,11 +73,11 @@ def test(
     """Test one checkpoint of a run, with a progress bar."""
     split = load(data).split(side)
     check(split, shape)
-    algorithm = how.applied_to(untrained(opened.recipe, split.image_shape))
+    algorithm = how.applied_to(untrained(opened.recipe, split.input_shape))
     params = opened.state(checkpoint).params
     expected = {name: value.shape for name, value in algorithm.learner.initial_params().items()}
     if {name: value.shape for name, value in params.items()} != expected:
-        size = "x".join(map(str, split.image_shape))
+        size = "x".join(map(str, split.input_shape))
         raise ConfigError(
             f"expected images that fit the run's network, got {size} in '{data.name}'; "
             "test on data of the size it was trained on"

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from innerloop.data.split import TEST, DataSet, split_by_class
+from innerloop.data.split import TEST, DataSet, Split
 
 SIZE = 28
 INK = 20
@@ -24,6 +24,6 @@ def load() -> DataSet:
         small = Image.fromarray((image * (255 / BRIGHTEST)).astype(np.uint8))
         large = small.resize((INK, INK), Image.Resampling.BICUBIC)
         images[index, 0, margin:-margin, margin:-margin] = np.asarray(large)
-    class_of = [f"digit {label}" for label in digits.target]
-    names = [f"digit {label}" for label in range(10)]
-    return DataSet("digits", {TEST: split_by_class("digits", TEST, images, class_of, names)})
+    members = tuple(np.flatnonzero(digits.target == label) for label in range(10))
+    names = tuple(f"digit {label}" for label in range(10))
+    return DataSet("digits", {TEST: Split("digits", TEST, images, names, members)})

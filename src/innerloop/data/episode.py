@@ -1,11 +1,16 @@
 """What a learner sees of one task: labelled examples to adapt on, and others to be judged on."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
+import torch
 from torch import Tensor
 
 from innerloop.errors import ConfigError
+
+Count = int | tuple[int, int]
+Labels = Literal["shuffled", "fixed"]
 
 
 class Examples(NamedTuple):
@@ -16,41 +21,88 @@ class Examples(NamedTuple):
 
 
 class Episode(NamedTuple):
-    """One task with its drawn support and query; a batch of episodes has one leading task axis on every tensor."""
+    """One task with its drawn support and query; stacked episodes have one leading task axis on every tensor."""
 
     support: Examples
     query: Examples
 
 
+Batch = Episode | tuple[Episode, ...]
+"""The episodes of one outer step: stacked where all have one shape, else one after another."""
+
+
 @dataclass(frozen=True)
 class EpisodeShape:
-    """How large an episode is.
+    """How large an episode is; each number may be a range `[least, most]`, drawn anew for every episode.
 
     Attributes:
         n_way: Classes in an episode.
         k_shot: Support examples of each class.
         n_queries: Query examples of each class.
+        is_balanced: Whether all classes of an episode get as many support examples; matters for a range of shots.
+        labels: `shuffled`: slots are as random as the classes. `fixed`: each class always gets the same slot, the
+            setting in which a learner can memorise (kao2022, appendix).
     """
 
-    n_way: int = 5
-    k_shot: int = 1
-    n_queries: int = 15
+    n_way: Count = 5
+    k_shot: Count = 1
+    n_queries: Count = 15
+    is_balanced: bool = True
+    labels: Labels = "shuffled"
 
     def __post_init__(self) -> None:
-        for field, least in (("n_way", 2), ("k_shot", 1), ("n_queries", 1)):
-            value = getattr(self, field)
-            if value < least:
-                raise ConfigError(f"expected episode.{field} of at least {least}, got {value}; ask for {least} or more")
+        for field, lowest in (("n_way", 2), ("k_shot", 1), ("n_queries", 1)):
+            least, most = ends(getattr(self, field))
+            if least < lowest:
+                raise ConfigError(
+                    f"expected episode.{field} of at least {lowest}, got {least}; ask for {lowest} or more"
+                )
+            if most < least:
+                raise ConfigError(f"expected episode.{field} as [least, most], got [{least}, {most}]; turn them round")
+
+    @property
+    def ways(self) -> int:
+        """The most classes an episode can have: the rows a head needs."""
+        return ends(self.n_way)[1]
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether all episodes have one shape, so that they can be stacked."""
+        return all(least == most for least, most in map(ends, (self.n_way, self.k_shot, self.n_queries)))
 
     def __str__(self) -> str:
-        return f"{self.n_way}-way {self.k_shot}-shot"
+        way, shot = ("-".join(map(str, dict.fromkeys(ends(each)))) for each in (self.n_way, self.k_shot))
+        return f"{way}-way {shot}-shot" + (", fixed slots" if self.labels == "fixed" else "")
+
+
+def ends(count: Count) -> tuple[int, int]:
+    """Return the least and the most a number may be."""
+    return (count, count) if isinstance(count, int) else count
 
 
 def task(batch: Episode, index: int) -> Episode:
-    """Return one episode of a stacked batch."""
+    """Return one episode of stacked ones."""
     return Episode(*(Examples(part.inputs[index], part.targets[index]) for part in batch))
 
 
-def n_tasks(batch: Episode) -> int:
-    """Return how many episodes a stacked batch holds."""
-    return len(batch.query.targets)
+def tasks(batch: Batch) -> Iterator[Episode]:
+    """Yield the episodes of a batch one by one."""
+    if isinstance(batch, Episode):
+        yield from (task(batch, index) for index in range(len(batch.query.targets)))
+    else:
+        yield from batch
+
+
+def stacked(episodes: list[Episode]) -> Batch:
+    """Return the episodes along a leading task axis where their shapes allow it."""
+    first = episodes[0]
+    if any(_shapes(each) != _shapes(first) for each in episodes):
+        return tuple(episodes)
+    sides = (
+        Examples(*(torch.stack(values) for values in zip(*side, strict=True))) for side in zip(*episodes, strict=True)
+    )
+    return Episode(*sides)
+
+
+def _shapes(episode: Episode) -> list[torch.Size]:
+    return [values.shape for side in episode for values in side]

@@ -4,7 +4,7 @@ No state is carried from one episode to the next, so episode 7 is the same wheth
 any machine and in any process.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -12,77 +12,121 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from innerloop.data.episode import Episode, EpisodeShape, Examples
+from innerloop.data.augment import NONE, Augmentation
+from innerloop.data.episode import Batch, Count, Episode, EpisodeShape, Examples, ends, stacked
 from innerloop.data.split import Split
 from innerloop.errors import DataError
 from innerloop.seeds import generator
 
+Ids = tuple[NDArray[np.int64], ...]
+
 
 class Choice(NamedTuple):
-    """Which classes and images an episode is made of; slot `i` of the episode is class `classes[i]`."""
+    """Which classes and examples an episode is made of: slot `i` is class `classes[i]`, its examples by index."""
 
     classes: tuple[int, ...]
-    support: NDArray[np.int64]
-    query: NDArray[np.int64]
+    support: Ids
+    query: Ids
 
 
 def check(split: Split, shape: EpisodeShape) -> None:
     """Refuse a split that cannot fill episodes of this shape.
 
     Raises:
-        DataError: Too few classes, or a class with too few images.
+        DataError: Too few classes, or a class with too few examples.
     """
     where = f"'{split.data_set}' {split.name}"
-    if len(split) < shape.n_way:
+    if len(split) < shape.ways:
         raise DataError(
-            f"expected at least {shape.n_way} classes in {where} for {shape.n_way}-way episodes, got {len(split)}; "
+            f"expected at least {shape.ways} classes in {where} for {shape.ways}-way episodes, got {len(split)}; "
             "ask for fewer ways"
         )
-    needed = shape.k_shot + shape.n_queries
+    shots, queries = ends(shape.k_shot)[1], ends(shape.n_queries)[1]
     fewest = min(range(len(split)), key=lambda index: len(split.members[index]))
-    if len(split.members[fewest]) < needed:
+    if len(split.members[fewest]) < shots + queries:
         raise DataError(
-            f"expected at least {needed} images of every class in {where} ({shape.k_shot} support + {shape.n_queries} "
+            f"expected at least {shots + queries} images of every class in {where} ({shots} support + {queries} "
             f"query), got {len(split.members[fewest])} of '{split.class_names[fewest]}'; ask for fewer shots or queries"
         )
 
 
 def choose(split: Split, shape: EpisodeShape, seed: int, index: int) -> Choice:
-    """Choose classes, and their images without replacement, uniformly.
+    """Choose classes, and their examples without replacement, uniformly."""
+    return _choose(split, shape, _stream(split, seed, index))
 
-    Slots are as random as the classes: a class has no slot of its own.
-    """
-    rng = generator(seed, "episodes", split.data_set, split.name, index)
-    classes = torch.randperm(len(split), generator=rng)[: shape.n_way].tolist()
+
+def _stream(split: Split, seed: int, index: int) -> torch.Generator:
+    return generator(seed, "episodes", split.data_set, split.name, index)
+
+
+def _choose(split: Split, shape: EpisodeShape, rng: torch.Generator) -> Choice:
+    n_way, n_queries = _drawn(shape.n_way, rng), _drawn(shape.n_queries, rng)
+    k_shot = _drawn(shape.k_shot, rng) if shape.is_balanced else 0
+    classes = _classes(len(split), n_way, shape, rng)
     support, query = [], []
     for each in classes:
+        shots = k_shot or _drawn(shape.k_shot, rng)
         members = split.members[each]
-        order = torch.randperm(len(members), generator=rng)[: shape.k_shot + shape.n_queries].numpy()
-        support.append(members[order[: shape.k_shot]])
-        query.append(members[order[shape.k_shot :]])
-    return Choice(tuple(classes), np.concatenate(support), np.concatenate(query))
+        order = torch.randperm(len(members), generator=rng)[: shots + n_queries].numpy()
+        support.append(members[order[:shots]])
+        query.append(members[order[shots:]])
+    return Choice(tuple(classes), tuple(support), tuple(query))
 
 
-def draw(split: Split, shape: EpisodeShape, seed: int, index: int) -> Episode:
+def _drawn(count: Count, rng: torch.Generator) -> int:
+    least, most = ends(count)
+    return least if least == most else int(torch.randint(least, most + 1, (), generator=rng))
+
+
+def _classes(available: int, n_way: int, shape: EpisodeShape, rng: torch.Generator) -> list[int]:
+    if shape.labels == "shuffled":
+        chosen: list[int] = torch.randperm(available, generator=rng)[:n_way].tolist()
+        return chosen
+    # Fixed slots: class c always sits in slot c modulo the ways, so each slot draws from classes of its own.
+    return [
+        slot + shape.ways * int(torch.randint((available - slot - 1) // shape.ways + 1, (), generator=rng))
+        for slot in range(n_way)
+    ]
+
+
+def draw(split: Split, shape: EpisodeShape, seed: int, index: int, augmentation: Augmentation = NONE) -> Episode:
     """Draw one episode; examples are ordered by slot.
 
     Returns:
-        Inputs in [0, 1] as float32 [example channel height width], targets int64 [example].
+        Inputs as float32 [example *dims], images in [0, 1]; targets int64 [example].
     """
-    batch = draw_batch(split, shape, seed, [index])
-    return Episode(*(Examples(part.inputs[0], part.targets[0]) for part in batch))
+    rng = _stream(split, seed, index)
+    return gather(split, _choose(split, shape, rng), augmentation, rng=rng)
 
 
-def draw_batch(split: Split, shape: EpisodeShape, seed: int, indices: Iterable[int]) -> Episode:
-    """Draw the episodes of these indices and stack them along a leading task axis."""
-    choices = [choose(split, shape, seed, index) for index in indices]
-    return Episode(
-        _gather(split, shape.n_way, shape.k_shot, [choice.support for choice in choices]),
-        _gather(split, shape.n_way, shape.n_queries, [choice.query for choice in choices]),
-    )
+def draw_batch(
+    split: Split, shape: EpisodeShape, seed: int, indices: Iterable[int], augmentation: Augmentation = NONE
+) -> Batch:
+    """Draw the episodes of these indices, stacked along a leading task axis where the shape is fixed."""
+    return stacked([draw(split, shape, seed, index, augmentation) for index in indices])
 
 
-def _gather(split: Split, n_way: int, per_way: int, rows: list[NDArray[np.int64]]) -> Examples:
-    pixels = torch.from_numpy(split.images[np.stack(rows)])
-    slots: Tensor = torch.arange(n_way).repeat_interleave(per_way).expand(len(rows), -1)
-    return Examples(pixels.float().div_(255), slots.contiguous())
+def gather(
+    split: Split, choice: Choice, augmentation: Augmentation = NONE, *, rng: torch.Generator | None = None
+) -> Episode:
+    """Return the examples of a choice; `rng` is what augmentation draws from."""
+    sides = []
+    for ids in (choice.support, choice.query):
+        inputs = _inputs(split, choice.classes, ids)
+        if augmentation != NONE and rng is not None:
+            inputs = augmentation(inputs, rng=rng)
+        counts = torch.tensor([len(each) for each in ids])
+        sides.append(Examples(inputs, torch.arange(len(ids)).repeat_interleave(counts)))
+    return Episode(*sides)
+
+
+def _inputs(split: Split, classes: Sequence[int], ids: Ids) -> Tensor:
+    rows = split.inputs[np.concatenate(ids)]
+    if split.turns:
+        start = 0
+        for each, members in zip(classes, ids, strict=True):
+            part = slice(start, start + len(members))
+            rows[part] = np.rot90(rows[part], split.turns[each], axes=(2, 3))
+            start = part.stop
+    values = torch.from_numpy(rows).float()
+    return values.div_(255) if split.inputs.dtype == np.uint8 else values

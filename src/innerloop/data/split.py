@@ -1,50 +1,57 @@
-"""A data set: images grouped by class, and classes grouped by the side of meta-learning they are on.
+"""A data set: examples grouped by class, and classes grouped by the side of meta-learning they are on.
 
 No class stands on two sides. That is checked when a data set is built, not trusted.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from innerloop.errors import DataError, did_you_mean
+from innerloop.data.storage import LeftOut, Prepared
+from innerloop.errors import ConfigError, DataError, did_you_mean
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
+SIDES = (TRAIN, VALIDATION, TEST)
 
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """The classes of one side, with the images of each.
+    """The classes of one side, with the examples of each.
 
     Attributes:
         data_set: The data set's name.
         name: `train`, `validation` or `test`.
-        images: uint8, [image channel height width]; ink is 255 and paper 0 where that makes sense.
+        inputs: All examples of the data set, [example *dims]; images are uint8 [example channel height width] with
+            ink 255 and paper 0 where that makes sense, anything else is float32.
         class_names: One name a class, unique in the whole data set.
-        members: For each class, the indices of its images.
+        members: For each class, the indices of its examples.
+        example_names: Returns every example's name; by default its index.
+        turns: For each class, by how many quarter turns its images are turned.
     """
 
     data_set: str
     name: str
-    images: NDArray[np.uint8]
+    inputs: NDArray[Any]
     class_names: tuple[str, ...]
     members: tuple[NDArray[np.int64], ...]
+    turns: tuple[int, ...] = ()
+    example_names: Callable[[], Sequence[str]] | None = None
 
     def __post_init__(self) -> None:
         if len(self.class_names) != len(self.members):
             raise DataError(
-                f"expected one list of images for each of the {len(self.class_names)} classes of "
+                f"expected one list of examples for each of the {len(self.class_names)} classes of "
                 f"'{self.data_set}' {self.name}, got {len(self.members)}"
             )
 
     @property
-    def image_shape(self) -> tuple[int, int, int]:
-        """Channels, height and width of every image."""
-        channels, height, width = self.images.shape[1:]
-        return channels, height, width
+    def input_shape(self) -> tuple[int, ...]:
+        """The shape of one example: channels, height and width for images."""
+        return self.inputs.shape[1:]
 
     def __len__(self) -> int:
         return len(self.class_names)
@@ -54,12 +61,18 @@ class Split:
 class DataSet:
     """Splits whose classes are disjoint.
 
+    Attributes:
+        name: The data set's name.
+        splits: Its sides by name.
+        left_out: Examples that were not taken, with the reason.
+
     Raises:
         DataError: A class stands in two splits, or twice in one.
     """
 
     name: str
     splits: Mapping[str, Split]
+    left_out: tuple[LeftOut, ...] = field(default=())
 
     def __post_init__(self) -> None:
         for side, split in self.splits.items():
@@ -83,20 +96,64 @@ class DataSet:
         return self.splits[name]
 
 
+def data_set(name: str, prepared: Prepared, sides: Mapping[str, Sequence[str]]) -> DataSet:
+    """Make a data set of prepared images and the classes of each side.
+
+    Classes without any image left are not in it.
+    """
+    order = np.argsort(prepared.labels, kind="stable")
+    bounds = np.searchsorted(prepared.labels[order], np.arange(len(prepared.class_names) + 1))
+    members = {
+        class_name: order[bounds[index] : bounds[index + 1]] for index, class_name in enumerate(prepared.class_names)
+    }
+    splits = {}
+    for side, names in sides.items():
+        there = tuple(each for each in names if each in members)
+        splits[side] = Split(
+            name, side, prepared.images, there, tuple(members[each] for each in there), (), prepared.names
+        )
+    return DataSet(name, splits, prepared.left_out)
+
+
 def split_by_class(
-    data_set: str, name: str, images: NDArray[np.uint8], class_of: Sequence[str], keep: Sequence[str] | None = None
+    data_set: str, name: str, inputs: NDArray[Any], class_of: Sequence[str], keep: Sequence[str] | None = None
 ) -> Split:
-    """Group images by the name of their class.
+    """Group examples in memory by the name of their class.
 
     Args:
         data_set: The data set's name.
         name: The split's name.
-        images: All images, [image channel height width]; not copied.
-        class_of: The class name of every image.
+        inputs: All examples, [example *dims]; not copied.
+        class_of: The class name of every example.
         keep: The classes of this split, in order; by default all, in order of appearance.
     """
     members: dict[str, list[int]] = {}
     for index, class_name in enumerate(class_of):
         members.setdefault(class_name, []).append(index)
     names = tuple(members) if keep is None else tuple(keep)
-    return Split(data_set, name, images, names, tuple(np.array(members[each], dtype=np.int64) for each in names))
+    return Split(data_set, name, inputs, names, tuple(np.array(members[each], dtype=np.int64) for each in names))
+
+
+def with_rotations(data: DataSet) -> DataSet:
+    """Return the data set with each class turned by 90, 180 and 270 degrees as classes of their own, on its side.
+
+    Raises:
+        ConfigError: The examples are not square images.
+    """
+    shape = next(iter(data.splits.values())).input_shape
+    if len(shape) != 3 or shape[1] != shape[2]:
+        raise ConfigError(f"expected square images to turn, got examples of shape {shape}; leave data.rotations out")
+    name = f"{data.name}-rotations"
+    splits = {
+        side: replace(
+            split,
+            data_set=name,
+            class_names=tuple(
+                f"{each}@{90 * turn}" if turn else each for turn in range(4) for each in split.class_names
+            ),
+            members=split.members * 4,
+            turns=tuple(turn for turn in range(4) for _ in split.class_names),
+        )
+        for side, split in data.splits.items()
+    }
+    return replace(data, name=name, splits=splits)

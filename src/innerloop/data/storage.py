@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 import pooch
@@ -44,11 +44,8 @@ class LeftOut(NamedTuple):
     reason: str
 
 
-class Watch(Protocol):
-    """Wraps work that takes a while, so that whoever asked for it can show how far it has come."""
-
-    def __call__(self, label: str, work: Sequence[Item]) -> Iterable[Item]:
-        """Return the same items, one after another."""
+Watch = Callable[[str, Sequence[Item]], Iterable[Item]]
+"""Wraps work that takes a while, given its label, so that whoever asked for it can show how far it has come."""
 
 
 def unwatched(label: str, work: Sequence[Item]) -> Iterable[Item]:  # noqa: ARG001
@@ -157,7 +154,7 @@ def _fill(draft: Path, name: str, shape: Shape, items: Sequence[Item], skip_corr
                 pixels = item.read()
             except DataError as error:
                 if not skip_corrupt:
-                    raise DataError(f"{error}; leave such images out with --skip-corrupt") from error
+                    raise DataError(f"{error}; leave such images out with --data.skip_corrupt=true") from error
                 left_out.append(LeftOut(item.name, "cannot be read"))
                 continue
             if pixels.shape != shape or pixels.dtype != np.uint8:
@@ -169,6 +166,8 @@ def _fill(draft: Path, name: str, shape: Shape, items: Sequence[Item], skip_corr
     twice = _in_two_classes(taken, digests)
     left_out += [LeftOut(taken[index].name, reason) for index, reason in twice.items()]
     kept = [item for index, item in enumerate(taken) if index not in twice]
+    if not kept:
+        raise DataError(f"expected at least one image for '{name}', got none; check the folder or archive")
     _take_out(draft / "images.u8", list(twice), len(taken), shape)
     class_names = list(dict.fromkeys(item.class_name for item in kept))
     number = {class_name: index for index, class_name in enumerate(class_names)}

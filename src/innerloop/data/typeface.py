@@ -7,6 +7,7 @@ inside one. The images depend on the fonts and on Pillow's version alone.
 
 import unicodedata
 from collections.abc import Iterator
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
@@ -18,8 +19,8 @@ from matplotlib.ft2font import FT2Font
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from innerloop.data.cache import Prepared, prepared
-from innerloop.data.split import TEST, TRAIN, VALIDATION, DataSet, split_by_class
+from innerloop.data.split import TEST, TRAIN, VALIDATION, DataSet, data_set
+from innerloop.data.storage import Item, Watch, prepared, unwatched
 from innerloop.seeds import generator
 
 SIDES = {"LATIN": TRAIN, "ARMENIAN": VALIDATION, "GEORGIAN": VALIDATION, "GREEK": TEST, "CYRILLIC": TEST}
@@ -43,38 +44,44 @@ SAME_LOOK = 0.955
 LOOKED_AT = ("DejaVuSans", "DejaVuSansMono", "DejaVuSerif", "DejaVuSans-Oblique")
 RECIPE = "1"  # raise it when the rendering below changes
 
+Warp = tuple[float, ...]
 
-def load() -> DataSet:
+
+def load(watch: Watch = unwatched) -> DataSet:
     """Return the data set, rendering it into the cache the first time (some seconds)."""
     folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
     digest = sha256(f"{RECIPE} {PIL.__version__}".encode())
     for face in FACES:
         digest.update((folder / f"{face}.ttf").read_bytes())
-    images, class_of = prepared("typeface", digest.hexdigest(), lambda: _render(folder))
+    images = prepared("typeface", digest.hexdigest(), (1, SIZE, SIZE), lambda: _items(folder), watch=watch)
     sides: dict[str, list[str]] = {TRAIN: [], VALIDATION: [], TEST: []}
-    for name in dict.fromkeys(class_of):
+    for name in images.class_names:
         sides[SIDES[name.split()[0]]].append(name)
-    return DataSet(
-        "typeface", {side: split_by_class("typeface", side, images, class_of, names) for side, names in sides.items()}
-    )
+    return data_set("typeface", images, sides)
 
 
-def _render(folder: Path) -> Prepared:
+def _items(folder: Path) -> list[Item]:
     fonts = {
         face: ImageFont.truetype(str(folder / f"{face}.ttf"), EM, layout_engine=ImageFont.Layout.BASIC)
         for face in FACES
     }
     faces_of = _letters(folder)
     letters = _without_look_alikes(list(faces_of), fonts)
-    images = np.empty((len(letters), IMAGES_PER_LETTER, 1, SIZE, SIZE), np.uint8)
-    for row, letter in enumerate(letters):
-        glyphs = [_glyph(letter, fonts[face]) for face in faces_of[letter]]
-        for column, warp in enumerate(_warps(letter)):
-            glyph = glyphs[column % len(glyphs)]
-            warped = glyph.transform((FINE, FINE), Image.Transform.AFFINE, warp, Image.Resampling.BILINEAR)
-            images[row, column, 0] = np.asarray(warped.reduce(FINE // SIZE))
-    names = [unicodedata.name(letter) for letter in letters]
-    return Prepared(images.reshape(-1, 1, SIZE, SIZE), [name for name in names for _ in range(IMAGES_PER_LETTER)])
+    return [
+        Item(unicodedata.name(letter), f"{unicodedata.name(letter)} {number}", partial(_rendered, letter, font, warp))
+        for letter in letters
+        for number, (font, warp) in enumerate(_variants(letter, [fonts[face] for face in faces_of[letter]]))
+    ]
+
+
+def _variants(letter: str, fonts: list[ImageFont.FreeTypeFont]) -> Iterator[tuple[ImageFont.FreeTypeFont, Warp]]:
+    """Yield a face and a warp for every image, the faces in turn."""
+    yield from ((fonts[number % len(fonts)], warp) for number, warp in enumerate(_warps(letter)))
+
+
+def _rendered(letter: str, font: ImageFont.FreeTypeFont, warp: Warp) -> NDArray[np.uint8]:
+    warped = _glyph(letter, font).transform((FINE, FINE), Image.Transform.AFFINE, warp, Image.Resampling.BILINEAR)
+    return np.asarray(warped.reduce(FINE // SIZE))[None]
 
 
 def _letters(folder: Path) -> dict[str, list[str]]:
@@ -121,7 +128,7 @@ def _glyph(letter: str, font: ImageFont.FreeTypeFont) -> Image.Image:
     return picture if side == FINE else picture.resize((FINE, FINE), Image.Resampling.BOX)
 
 
-def _warps(letter: str) -> Iterator[tuple[float, ...]]:
+def _warps(letter: str) -> Iterator[Warp]:
     """Yield seeded affine maps: slants up to .12 each way, size .85 to 1.1, shifts up to 1.5 pixels.
 
     Made of sums and products alone, so that no machine's sine can change a pixel.

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from innerloop.algorithms import Algorithm
-from innerloop.data.episode import Episode, n_tasks, task
+from innerloop.data.episode import Batch, tasks
 from innerloop.params import add, scaled
 from innerloop.shapes import Params
 
@@ -19,12 +19,12 @@ class BatchGradient(NamedTuple):
     accuracies: Tensor
 
 
-def mean_meta_gradient(algorithm: Algorithm, params: Params, batch: Episode) -> BatchGradient:
-    """Map the algorithm's meta-gradient over a stacked batch of episodes and average."""
+def mean_meta_gradient(algorithm: Algorithm, params: Params, batch: Batch) -> BatchGradient:
+    """Map the algorithm's meta-gradient over a batch of episodes and average."""
     total: Params = {}
     losses, accuracies = [], []
-    for index in range(n_tasks(batch)):
-        one = algorithm.meta_gradient(params, task(batch, index))
+    for episode in tasks(batch):
+        one = algorithm.meta_gradient(params, episode)
         total = add(total, one.gradient) if total else one.gradient
         losses.append(one.loss)
         accuracies.append(one.accuracy)

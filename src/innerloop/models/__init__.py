@@ -10,18 +10,20 @@ from torch import nn
 from innerloop.errors import ConfigError, unknown_name
 from innerloop.models.conv4 import conv4, start, strided_conv4
 from innerloop.models.learner import Learner
+from innerloop.models.mlp import mlp
 from innerloop.models.normalization import Normalization
 from innerloop.seeds import generator
 
 __all__ = ["MODELS", "Learner", "ModelConfig", "Normalization", "build"]
 
-Encoder = Callable[["ModelConfig", int], nn.Module]
+Encoder = Callable[["ModelConfig", tuple[int, ...]], nn.Module]
 
 MODELS: Mapping[str, Encoder] = {
-    "conv4": lambda config, channels: conv4(channels, config.filters, config.order or "norm_relu"),
-    "strided_conv4": lambda config, channels: strided_conv4(
-        channels, config.filters, config.padding, config.order or "relu_norm"
+    "conv4": lambda config, shape: conv4(shape[0], config.filters, config.order or "norm_relu"),
+    "strided_conv4": lambda config, shape: strided_conv4(
+        shape[0], config.filters, config.padding, config.order or "relu_norm"
     ),
+    "mlp": lambda config, shape: mlp(shape, config.hidden),
 }
 
 
@@ -30,8 +32,9 @@ class ModelConfig:
     """Which network, and how its head starts.
 
     Attributes:
-        name: `conv4` (max-pool) or `strided_conv4`.
+        name: `conv4` (max-pool), `strided_conv4`, or `mlp` for inputs that are no images.
         filters: Channels of every convolution.
+        hidden: mlp: units in each of its two layers.
         padding: strided_conv4: pad by one pixel and stride by 2 in all four blocks, so that 28x28 ends in 2x2.
         order: `norm_relu` or `relu_norm` inside a block; by default the order of the network's paper.
         head_bias: Whether the linear head has a bias.
@@ -41,6 +44,7 @@ class ModelConfig:
 
     name: str = "conv4"
     filters: int = 64
+    hidden: int = 40
     padding: bool = False
     order: str | None = None
     head_bias: bool = True
@@ -50,19 +54,20 @@ class ModelConfig:
     def __post_init__(self) -> None:
         if self.name not in MODELS:
             raise unknown_name("model", self.name, MODELS)
-        if self.filters < 1:
-            raise ConfigError(f"expected model.filters of at least 1, got {self.filters}; ask for 32 or 64")
+        for name in ("filters", "hidden"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"expected model.{name} of at least 1, got {getattr(self, name)}; ask for 32 or more")
 
 
-def build(config: ModelConfig, image_shape: tuple[int, int, int], n_way: int, seed: int) -> Learner:
-    """Build a learner for images [channel height width] and `n_way` classes, started from the stream `init`.
+def build(config: ModelConfig, input_shape: tuple[int, ...], n_way: int, seed: int) -> Learner:
+    """Build a learner for inputs of this shape and `n_way` classes, started from the stream `init`.
 
     Raises:
-        ConfigError: The images are too small for the network.
+        ConfigError: The inputs do not fit the network.
     """
     # torch's layers draw first values from the global generator; ours replace them, and it is put back as it was.
     with torch.random.fork_rng(devices=[]):
-        module = _module(config, image_shape, n_way)
+        module = _module(config, input_shape, n_way)
     start(module, generator(seed, "init"))
     with torch.no_grad():
         for parameter in module.get_submodule("head").parameters():
@@ -70,15 +75,19 @@ def build(config: ModelConfig, image_shape: tuple[int, int, int], n_way: int, se
     return Learner(module, "head", config.normalization)
 
 
-def _module(config: ModelConfig, image_shape: tuple[int, int, int], n_way: int) -> nn.Module:
-    encoder = MODELS[config.name](config, image_shape[0])
+def _module(config: ModelConfig, input_shape: tuple[int, ...], n_way: int) -> nn.Module:
+    if config.name != "mlp" and len(input_shape) != 3:
+        raise ConfigError(
+            f"expected images for '{config.name}', got inputs of shape {input_shape}; use --model.name=mlp for them"
+        )
+    encoder = MODELS[config.name](config, input_shape)
     module = nn.Sequential(OrderedDict(encoder=encoder, flatten=nn.Flatten(), head=nn.Identity()))
     try:
         with torch.no_grad():
             # Two rows, since BatchNorm refuses a single value a channel.
-            width = module(torch.zeros(2, *image_shape)).shape[1]
+            width = module(torch.zeros(2, *input_shape)).shape[1]
     except RuntimeError as error:
-        height_width = "x".join(str(size) for size in image_shape[1:])
+        height_width = "x".join(str(size) for size in input_shape[1:])
         raise ConfigError(
             f"expected images large enough for '{config.name}', got {height_width}; use larger images or another model"
         ) from error

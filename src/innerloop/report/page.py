@@ -2,12 +2,12 @@
 
 import base64
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from html import escape
 from typing import NamedTuple
 
 from innerloop.data import DATASETS, DataConfig, load
-from innerloop.data.episode import EpisodeShape
+from innerloop.data.episode import ends
 from innerloop.data.sampler import draw
 from innerloop.errors import InnerloopError
 from innerloop.figures import episode as episode_figure
@@ -100,9 +100,9 @@ def _tests(runs: Sequence[OpenedRun]) -> list[Test]:
     # The data trained on first, then by shots: the order in which a reader asks.
     trained = {run.recipe.data.name for run in runs}
 
-    def order(test: Test) -> tuple[bool, str, int]:
+    def order(test: Test) -> tuple[bool, str, tuple[int, int]]:
         kept = next(iter(test.kept.values()))
-        return kept.data.name not in trained, kept.data.name, kept.evaluation.shape.k_shot
+        return kept.data.name not in trained, kept.data.name, ends(kept.evaluation.shape.k_shot)
 
     return sorted(tests, key=order)
 
@@ -142,12 +142,13 @@ def _episodes(tests: list[Test]) -> str:
             split = load(kept.data).split(kept.evaluation.split)
         except InnerloopError:
             continue  # the numbers stand without the pictures when the data have moved
-        shape = EpisodeShape(kept.evaluation.shape.n_way, kept.evaluation.shape.k_shot, 7)
-        episode = draw(split, shape, kept.evaluation.seed, 0)
+        if len(split.input_shape) != 3:
+            continue  # what is no picture is not shown as one
+        episode = draw(split, replace(kept.evaluation.shape, n_queries=7), kept.evaluation.seed, 0)
         caption = (
             f"One episode of {kept.data.name} ({DATASETS[kept.data.name].summary}). A learner adapts to the "
-            f"{'image' if shape.k_shot == 1 else 'images'} on the left of each row, never seen in training, and must "
-            "say of every image on the right which row it belongs to."
+            f"{'image' if kept.evaluation.shape.k_shot == 1 else 'images'} on the left of each row, never seen in "
+            "training, and must say of every image on the right which row it belongs to."
         )
         cards.append(_card(to_svg(episode_figure.draw(episode)), caption, f"An episode of {kept.data.name}"))
     return _section("What a task looks like", cards)

@@ -12,7 +12,8 @@ import yaml
 from innerloop.algorithms import Algorithm, AlgorithmConfig
 from innerloop.algorithms import build as build_algorithm
 from innerloop.data import DataConfig, load
-from innerloop.data.episode import Episode, EpisodeShape
+from innerloop.data.augment import Augmentation
+from innerloop.data.episode import Batch, EpisodeShape
 from innerloop.data.sampler import check, draw_batch
 from innerloop.data.split import TRAIN, VALIDATION, DataSet
 from innerloop.errors import ConfigError
@@ -59,6 +60,7 @@ class Recipe:
     Attributes:
         data: Which data set, and how it is cut.
         episode: Ways, shots, queries.
+        augmentation: What is done to training images.
         model: The network and its head.
         algorithm: Which member of the family.
         inner: The inner loop of training.
@@ -70,6 +72,7 @@ class Recipe:
 
     data: DataConfig = field(default_factory=DataConfig)
     episode: EpisodeShape = field(default_factory=EpisodeShape)
+    augmentation: Augmentation = field(default_factory=Augmentation)
     model: ModelConfig = field(default_factory=ModelConfig)
     algorithm: AlgorithmConfig = field(default_factory=AlgorithmConfig)
     inner: InnerLoop = field(default_factory=InnerLoop)
@@ -98,22 +101,23 @@ def build(recipe: Recipe) -> Workshop:
     check(train, recipe.episode)
     if recipe.record.validation or recipe.record.contrast or recipe.record.cosine:
         check(data.split(VALIDATION), recipe.episode)
-    algorithm = untrained(recipe, train.image_shape)
+    algorithm = untrained(recipe, train.input_shape)
     start = initial_state(algorithm, algorithm.learner.initial_params(), recipe.training)
     return Workshop(data, algorithm, start)
 
 
-def untrained(recipe: Recipe, image_shape: tuple[int, int, int]) -> Algorithm:
-    """Build the recipe's algorithm with its learner for images [channel height width]."""
-    learner = build_learner(recipe.model, image_shape, recipe.episode.n_way, recipe.seed)
+def untrained(recipe: Recipe, input_shape: tuple[int, ...]) -> Algorithm:
+    """Build the recipe's algorithm with its learner for inputs of this shape."""
+    learner = build_learner(recipe.model, input_shape, recipe.episode.ways, recipe.seed)
     return build_algorithm(recipe.algorithm, learner, recipe.inner)
 
 
-def training_batch(recipe: Recipe, data: DataSet, step: int) -> Episode:
+def training_batch(recipe: Recipe, data: DataSet, step: int) -> Batch:
     """Return the episodes of the outer step after `step` steps; a pure function of its arguments."""
     tasks = recipe.training.tasks
     seed = derived_seed(recipe.seed, "training")
-    return draw_batch(data.split(TRAIN), recipe.episode, seed, range(step * tasks, (step + 1) * tasks))
+    indices = range(step * tasks, (step + 1) * tasks)
+    return draw_batch(data.split(TRAIN), recipe.episode, seed, indices, recipe.augmentation)
 
 
 def to_yaml(recipe: Recipe) -> str:
@@ -138,4 +142,4 @@ def from_yaml(text: str, where: str) -> Recipe:
 
 def from_values(values: dict[str, Any]) -> Recipe:
     """Make a recipe of nested plain values; what is missing takes its default."""
-    return dacite.from_dict(Recipe, values, dacite.Config(strict=True, type_hooks={float: float}))
+    return dacite.from_dict(Recipe, values, dacite.Config(strict=True, type_hooks={float: float}, cast=[tuple]))

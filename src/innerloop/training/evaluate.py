@@ -91,7 +91,14 @@ class Evaluation:
     def from_json(cls, values: dict[str, Any]) -> "Evaluation":
         """Read back what `to_json` gave."""
         arrays = {arm: np.asarray(values[arm], dtype=np.float64) for arm in ("as_trained", "zeroed")}
-        return cls(**{**values, **arrays, "shape": EpisodeShape(**values["shape"])})
+        return cls(**{**values, **arrays, "shape": _shape(values["shape"])})
+
+
+def _shape(values: dict[str, Any]) -> EpisodeShape:
+    changed: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
+    }
+    return EpisodeShape(**changed)
 
 
 def evaluate(

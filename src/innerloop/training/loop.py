@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from innerloop.algorithms import Algorithm
-from innerloop.data.episode import Episode
+from innerloop.data.episode import Batch
 from innerloop.engine import BatchGradient, mean_meta_gradient
 from innerloop.errors import ConfigError, DivergedError
 from innerloop.params import first_nonfinite, snapshot
@@ -75,7 +75,7 @@ def initial_state(algorithm: Algorithm, params: Params, config: TrainingConfig) 
 def train(
     algorithm: Algorithm,
     start: State,
-    episodes: Callable[[int], Episode],
+    episodes: Callable[[int], Batch],
     config: TrainingConfig,
 ) -> Iterator[State]:
     """Meta-train with Adam, yielding the start and the state after every outer step.
@@ -83,7 +83,7 @@ def train(
     Args:
         algorithm: What turns an episode into a meta-gradient.
         start: `initial_state(...)`, or any state this generator yielded before.
-        episodes: Maps the number of outer steps done to the next batch of episodes, stacked; a pure function, so
+        episodes: Maps the number of outer steps done to the next batch of episodes; a pure function, so
             that a continued run sees what the uninterrupted one would.
         config: How many steps, and how.
 
