@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from functools import partial
 
 from innerloop.analysis import contrast_norms, cosines
+from innerloop.data.ahead import Ahead
 from innerloop.data.sampler import draw
 from innerloop.data.split import VALIDATION
+from innerloop.data.storage import Watch, unwatched
 from innerloop.errors import RunError
 from innerloop.runs import (
     Best,
@@ -45,7 +47,7 @@ class Progress:
     best: Best
 
 
-def begin(recipe: Recipe, folder: str, command: str) -> Iterator[Progress]:
+def begin(recipe: Recipe, folder: str, command: str, watch: Watch = unwatched) -> Iterator[Progress]:
     """Build the recipe, make its run folder, and train.
 
     Everything that can be refused is refused before the folder is made.
@@ -53,20 +55,20 @@ def begin(recipe: Recipe, folder: str, command: str) -> Iterator[Progress]:
     Raises:
         InnerloopError: At once for what does not fit; while iterating, for a loss that is not finite.
     """
-    workshop = build(recipe)
+    workshop = build(recipe, watch)
     directory = RunDirectory(folder)
     directory.begin(recipe, command)
     return _drive(recipe, workshop, directory, workshop.start, Best())
 
 
-def resume(folder: str) -> Iterator[Progress]:
+def resume(folder: str, watch: Watch = unwatched) -> Iterator[Progress]:
     """Continue a run from its last checkpoint, as if it had never stopped.
 
     Raises:
         RunError: The folder holds no run.
     """
     run = open_run(folder)
-    workshop = build(run.recipe)
+    workshop = build(run.recipe, watch)
     directory = run.directory
     start, best = read_checkpoint(directory.last) if directory.last.exists() else (workshop.start, Best())
     if start.params.keys() != workshop.start.params.keys():
@@ -76,7 +78,7 @@ def resume(folder: str) -> Iterator[Progress]:
 
 
 def _drive(recipe: Recipe, workshop: Workshop, directory: RunDirectory, start: State, best: Best) -> Iterator[Progress]:
-    batches = partial(training_batch, recipe, workshop.data)
+    batches = Ahead(partial(training_batch, recipe, workshop.data), recipe.training.steps)
     states = train(workshop.algorithm, start, batches, recipe.training)
     clock = time.perf_counter()
     # A continued run has its first state behind it: recorded and saved.
@@ -100,6 +102,7 @@ def _drive(recipe: Recipe, workshop: Workshop, directory: RunDirectory, start: S
                 saved = state
             yield Progress(state.step, recipe.training.steps, record, best)
     finally:
+        batches.close()
         # Interrupted or diverged: the newest recorded state is kept, so nothing is lost.
         if recorded is not None and recorded is not saved:
             write_checkpoint(directory.last, recorded, best)

@@ -113,3 +113,17 @@ def test_an_omniglot_recipe_trains_and_tests_on_the_real_archives(shell, request
     said = shell("evaluate", "run", "--episodes=3")
     assert "omniglot-characters, test classes, 5-way 1-shot" in said
     assert open_run(shell.folder / "run").evaluations()[0].evaluation.inner_steps == 3
+
+
+def test_a_manifest_lets_another_run_be_tested_on_the_very_same_episodes(trained):
+    trained("evaluate", "random", "--episodes=4", "--seed=11", "--checkpoint=last")
+    manifest = next((trained.folder / "random").glob("manifest-*-seed-11-*-last.json"))
+    trained("evaluate", "zeroing", "--seed=11", "--checkpoint=last", "--episodes=4")
+    first = json.loads(next((trained.folder / "zeroing").glob("evaluation-*-seed-11-*-last.json")).read_text())
+    trained("evaluate", "zeroing", f"--manifest={manifest}", "--checkpoint=last", "--seed=77")
+    again = json.loads(next((trained.folder / "zeroing").glob("evaluation-*-seed-77-*-last.json")).read_text())
+    assert first["evaluation"]["as_trained"] == again["evaluation"]["as_trained"]
+    assert "got 'typeface' test" in trained.refused(
+        "evaluate", "random", f"--manifest={manifest}", "--data.name=digits"
+    )
+    assert "expected a manifest in" in trained.refused("evaluate", "random", "--manifest=nowhere.json")

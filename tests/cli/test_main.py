@@ -30,3 +30,14 @@ def test_data_list_names_every_data_set_with_its_source(shell):
     said = shell("data", "list")
     for name in ("typeface", "digits", "omniglot", "MIT licence", "--data.rotations"):
         assert name in said
+
+
+def test_data_prepare_and_show_say_what_is_in_a_data_set_and_draw_a_sheet(shell):
+    said = shell("data", "prepare", "typeface")
+    assert "typeface train: 609 classes, 20 examples each, 1x28x28" in said
+    said = shell("data", "show", "digits", "--episode=7", "--out=sheet.png", "--k_shot=2")
+    assert "episode 7 of seed 0, 5-way 2-shot" in said
+    assert (shell.folder / "sheet.png").read_bytes().startswith(b"\x89PNG")
+    assert "expected a data set after 'show'" in shell.refused("data", "show")
+    assert "Did you mean 'digits'?" in shell.refused("data", "show", "digit")
+    assert "has no split 'train'" in shell.refused("data", "show", "digits", "--split=train")

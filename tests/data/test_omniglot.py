@@ -7,6 +7,7 @@ import pytest
 from innerloop.data import DataConfig, load
 from innerloop.data.omniglot import VALIDATION_ALPHABETS
 from innerloop.data.sampler import Choice, gather
+from innerloop.data.storage import LeftOut
 from innerloop.errors import ConfigError, DataError
 
 
@@ -87,10 +88,22 @@ def test_missing_characters_and_damaged_images_are_refused(omniglot_root, tmp_pa
         DataError, match=r"expected 964 characters with 20 images each .* got 3 characters and 5 images"
     ):
         load(DataConfig("omniglot", root=str(tmp_path)))
-    with zipfile.ZipFile(tmp_path / "images_background.zip", "a") as part:
-        part.writestr("images_background/A/character01/0000_01.png", b"not a picture")
-    with pytest.raises(DataError, match=r"readable image at '.*0000_01.png'"):
+
+
+def test_a_damaged_image_is_named_or_left_out_where_asked(omniglot_root, tmp_path):
+    shutil.copy(omniglot_root / "images_evaluation.zip", tmp_path)
+    with (
+        zipfile.ZipFile(omniglot_root / "images_background.zip") as whole,
+        zipfile.ZipFile(tmp_path / "images_background.zip", "w") as part,
+    ):
+        for number, name in enumerate(whole.namelist()):
+            part.writestr(name, b"" if number == 5 else whole.read(name))
+        damaged = whole.namelist()[5]
+    with pytest.raises(DataError, match=f"readable image at '{damaged}'.*--data.skip_corrupt=true"):
         load(DataConfig("omniglot", root=str(tmp_path)))
+    data = load(DataConfig("omniglot", root=str(tmp_path), skip_corrupt=True))
+    assert data.left_out == (LeftOut(damaged, "cannot be read"),)
+    assert sum(len(members) for split in data.splits.values() for members in split.members) == 20 * 1623 - 1
 
 
 def test_an_unknown_split_is_refused(omniglot_root):

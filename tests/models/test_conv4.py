@@ -53,4 +53,11 @@ def test_images_too_small_and_unknown_networks_are_refused():
         ModelConfig("conv5")
     with pytest.raises(ConfigError, match="'norm_relu' or 'relu_norm', got 'x'"):
         build(ModelConfig(order="x"), (1, 28, 28), 5, seed=0)
-    assert set(MODELS) == {"conv4", "strided_conv4"}
+    with pytest.raises(ConfigError, match=r"expected images for 'conv4', got inputs of shape \(4,\)"):
+        build(ModelConfig("conv4"), (4,), 5, seed=0)
+    assert set(MODELS) == {"conv4", "strided_conv4", "mlp"}
+
+
+def test_the_mlp_takes_inputs_of_any_shape():
+    learner = build(ModelConfig("mlp", hidden=7), (3, 5), 4, seed=0)
+    assert learner.features(learner.initial_params(), torch.ones(2, 3, 5)).shape == (2, 7)

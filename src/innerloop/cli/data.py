@@ -1,26 +1,91 @@
-"""`innerloop data list`: which data sets there are."""
+"""`innerloop data list | prepare NAME | show NAME`: which data sets there are, and what is in them."""
+
+from pathlib import Path
 
 from jsonargparse import ArgumentParser, Namespace
 
-from innerloop.cli.parsing import new_parser
-from innerloop.cli.progress import console
-from innerloop.data import DATASETS
-from innerloop.errors import unknown_name
+from innerloop.cli.parsing import add_data, new_parser, to_data
+from innerloop.cli.progress import console, watched
+from innerloop.data import DATASETS, DataConfig, load
+from innerloop.data.episode import EpisodeShape
+from innerloop.data.sampler import check, choose, gather
+from innerloop.data.split import TEST, DataSet
+from innerloop.errors import ConfigError, unknown_name
+from innerloop.figures import episode as episode_figure
+from innerloop.figures.style import to_png
+from innerloop.runs.files import write_whole
 
-ACTIONS = ("list",)
+ACTIONS = ("list", "prepare", "show")
 
 
 def parser() -> ArgumentParser:
     """Return the verb's parser."""
     verb = new_parser()
-    verb.add_argument("action", type=str, help="list: every data set with its source.")
+    verb.add_argument("action", type=str, help="list every data set; prepare one; show one and an episode of it.")
+    verb.add_argument("name", type=str | None, nargs="?", default=None, help="Which data set.")
+    add_data(verb, named=False)
+    verb.add_argument("--split", type=str, default=TEST, help="show: side the episode is drawn from.")
+    verb.add_argument("--episode", type=int, default=0, help="show: number of the episode.")
+    verb.add_argument("--n_way", type=int, default=5, help="show: classes of the episode.")
+    verb.add_argument("--k_shot", type=int, default=1, help="show: support examples a class.")
+    verb.add_argument("--n_queries", type=int, default=7, help="show: query examples a class.")
+    verb.add_argument("--seed", type=int, default=0, help="show: whose episode.")
+    verb.add_argument("--out", type=str | None, default=None, help="show: contact sheet of the episode, a PNG file.")
     return verb
 
 
 def run(parsed: Namespace) -> None:
-    """List."""
+    """List, prepare or show."""
     if parsed.action not in ACTIONS:
         raise unknown_name("action of data", parsed.action, ACTIONS)
+    if parsed.action == "list":
+        _list()
+        return
+    if parsed.name is None:
+        raise ConfigError(f"expected a data set after '{parsed.action}', got none; `innerloop data list` names them")
+    data = load(to_data(parsed, DataConfig(parsed.name)), watched)
+    _describe(data)
+    if parsed.action == "show":
+        _show(data, parsed)
+
+
+def _list() -> None:
     for name, source in DATASETS.items():
-        options = f"\n    takes  {', '.join(f'--data.{option}' for option in source.options)}" if source.options else ""
-        console.print(f"{name}\n    {source.summary}\n    from   {source.source}{options}", highlight=False)
+        options = ", ".join(f"--data.{option}" for option in source.options)
+        takes = f"\n    takes  {options}" if options else ""
+        console.print(f"{name}\n    {source.summary}\n    from   {source.source}{takes}", highlight=False)
+
+
+def _describe(data: DataSet) -> None:
+    for side, split in data.splits.items():
+        sizes = sorted(len(members) for members in split.members)
+        shape = "x".join(map(str, split.input_shape))
+        each = f"{sizes[0]}" if sizes[0] == sizes[-1] else f"{sizes[0]} to {sizes[-1]}"
+        console.print(f"{data.name} {side}: {len(split)} classes, {each} examples each, {shape}", highlight=False)
+    if data.left_out:
+        console.print(f"left out: {len(data.left_out)}", highlight=False)
+        for name, reason in data.left_out:
+            console.print(f"    {name}: {reason}", highlight=False, soft_wrap=True)
+
+
+def _show(data: DataSet, parsed: Namespace) -> None:
+    split = data.split(parsed.split)
+    shape = EpisodeShape(parsed.n_way, parsed.k_shot, parsed.n_queries)
+    check(split, shape)
+    choice = choose(split, shape, parsed.seed, parsed.episode)
+    names = split.names()
+    console.print(f"episode {parsed.episode} of seed {parsed.seed}, {shape}", highlight=False)
+    for slot, (each, support, query) in enumerate(zip(*choice, strict=True)):
+        console.print(f"    slot {slot}: {split.class_names[each]}", highlight=False, soft_wrap=True)
+        for what, ids in (("support", support), ("query", query)):
+            console.print(
+                f"        {what:<8}{', '.join(names[index] for index in ids)}", highlight=False, soft_wrap=True
+            )
+    if parsed.out is not None:
+        if len(split.input_shape) != 3:
+            raise ConfigError(
+                f"expected images for a contact sheet, got inputs of shape {split.input_shape}; leave --out"
+            )
+        titles = [split.class_names[each] for each in choice.classes]
+        write_whole(Path(parsed.out), to_png(episode_figure.draw(gather(split, choice), class_names=titles)))
+        console.print(f"Sheet: {parsed.out}", highlight=False, soft_wrap=True)

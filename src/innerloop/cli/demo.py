@@ -11,10 +11,10 @@ from jsonargparse import ArgumentParser, Namespace
 from rich.table import Table
 
 from innerloop import driver
-from innerloop.cli.evaluate import test
+from innerloop.cli.evaluate import tested
 from innerloop.cli.parsing import new_parser
 from innerloop.cli.places import command_line, first_free
-from innerloop.cli.progress import console, follow
+from innerloop.cli.progress import console, follow, watched
 from innerloop.data import DataConfig, load
 from innerloop.data.episode import EpisodeShape
 from innerloop.data.split import TEST
@@ -53,8 +53,7 @@ def run(parsed: Namespace) -> None:
     folder = Path(parsed.out) if parsed.out else first_free(Path("runs") / "demo")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise RunError(f"expected a new or empty folder, got '{folder}' with files in it; choose another with --out")
-    console.print("Rendering letters from the fonts that ship with matplotlib (once, some seconds) ...")
-    load(DataConfig("typeface"))
+    load(DataConfig("typeface"), watched)
     runs = []
     for name, head_scale, head_reset in LEARNERS:
         recipe = demo_recipe(head_scale, head_reset, parsed.steps, parsed.seed)
@@ -64,7 +63,7 @@ def run(parsed: Namespace) -> None:
     for opened in runs:
         for data, k_shot in TESTS:
             label = f"{opened.name} on {data.name} {k_shot}-shot"
-            opened.keep(test(opened, data, TEST, EpisodeShape(5, k_shot, 15), how, "last", parsed.seed, label))
+            opened.keep(tested(opened, data, TEST, EpisodeShape(5, k_shot, 15), how, "last", parsed.seed, label))
     page = folder / "report.html"
     write_whole(page, render(runs, "Three learners, one difference: what happens to the head"))
     console.print(summary(runs))

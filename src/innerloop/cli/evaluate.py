@@ -1,16 +1,18 @@
 """`innerloop evaluate`: test a trained learner on classes it has never seen."""
 
 from dataclasses import asdict
+from pathlib import Path
 
 from jsonargparse import ArgumentParser, Namespace
 from rich.table import Table
 
-from innerloop.cli.parsing import new_parser, only_given
+from innerloop.cli.parsing import add_data, new_parser, only_given, to_data
 from innerloop.cli.places import command_line
-from innerloop.cli.progress import console, counted
+from innerloop.cli.progress import console, counted, watched
 from innerloop.data import DataConfig, load
+from innerloop.data import manifest as manifests
 from innerloop.data.episode import EpisodeShape
-from innerloop.data.sampler import check
+from innerloop.data.sampler import check, choose
 from innerloop.data.split import TEST
 from innerloop.errors import ConfigError
 from innerloop.report.sentences import percent
@@ -22,10 +24,7 @@ def parser() -> ArgumentParser:
     """Return the verb's parser; what is left out is as in the run's recipe."""
     verb = new_parser()
     verb.add_argument("run", type=str, help="Folder of the run.")
-    verb.add_argument("--data.name", type=str | None, default=None, help="Another data set.")
-    verb.add_argument("--data.root", type=str | None, default=None, help="Where its files are.")
-    verb.add_argument("--data.split", type=str | None, default=None, help="How its classes are divided into sides.")
-    verb.add_argument("--data.rotations", type=bool | None, default=None, help="omniglot: turned characters too.")
+    add_data(verb)
     verb.add_argument("--split", type=str, default=TEST, help="Side to test on: train, validation or test.")
     verb.add_argument("--episodes", type=int | None, default=None, help="How many episodes.")
     verb.add_argument("--k_shot", type=int | None, default=None, help="Support examples a class.")
@@ -34,16 +33,14 @@ def parser() -> ArgumentParser:
     verb.add_argument("--inner_steps", type=int | None, default=None, help="Inner steps.")
     verb.add_argument("--checkpoint", type=Which, default="best", help="Which state of the run.")
     verb.add_argument("--seed", type=int, default=0, help="Whose episodes.")
+    verb.add_argument("--manifest", type=str | None, default=None, help="Test on exactly the episodes of this file.")
     return verb
 
 
 def run(parsed: Namespace) -> None:
     """Evaluate, write the result into the run, and show it."""
     opened = open_run(parsed.run)
-    changes = only_given(
-        name=parsed.data.name, root=parsed.data.root, split=parsed.data.split, rotations=parsed.data.rotations
-    )
-    data = _data(opened.recipe.data, changes)
+    data = to_data(parsed, opened.recipe.data)
     shape = EpisodeShape(
         **{**asdict(opened.recipe.episode), **only_given(k_shot=parsed.k_shot, n_queries=parsed.n_queries)}
     )
@@ -53,14 +50,15 @@ def run(parsed: Namespace) -> None:
             **only_given(episodes=parsed.episodes, inner_lr=parsed.inner_lr, inner_steps=parsed.inner_steps),
         }
     )
-    kept = test(opened, data, parsed.split, shape, how, parsed.checkpoint, parsed.seed, "testing")
+    manifest = None if parsed.manifest is None else manifests.read(Path(parsed.manifest))
+    kept = tested(opened, data, parsed.split, shape, how, parsed.checkpoint, parsed.seed, "testing", manifest)
     place = opened.keep(kept)
     console.print(table(kept.evaluation))
     console.print(about(kept.evaluation), highlight=False, soft_wrap=True)
     console.print(f"Kept in {place}", highlight=False, soft_wrap=True)
 
 
-def test(
+def tested(
     opened: OpenedRun,
     data: DataConfig,
     side: str,
@@ -69,10 +67,16 @@ def test(
     checkpoint: Which,
     seed: int,
     label: str,
+    manifest: manifests.Manifest | None = None,
 ) -> KeptEvaluation:
-    """Test one checkpoint of a run, with a progress bar."""
-    split = load(data).split(side)
-    check(split, shape)
+    """Test one checkpoint of a run, with a progress bar; on the manifest's episodes where there is one."""
+    split = load(data, watched).split(side)
+    if manifest is None:
+        check(split, shape)
+        choices = [choose(split, shape, seed, index) for index in range(how.episodes)]
+    else:
+        choices = manifests.replay(split, manifest)
+        shape = manifests.shape_of(choices, shape)
     algorithm = how.applied_to(untrained(opened.recipe, split.input_shape))
     params = opened.state(checkpoint).params
     expected = {name: value.shape for name, value in algorithm.learner.initial_params().items()}
@@ -82,15 +86,8 @@ def test(
             f"expected images that fit the run's network, got {size} in '{data.name}'; "
             "test on data of the size it was trained on"
         )
-    result = evaluate(algorithm, params, split, shape, counted(label, how.episodes), seed)
-    return KeptEvaluation(command_line(), checkpoint, data, result)
-
-
-def _data(trained_on: DataConfig, changes: dict[str, str | bool]) -> DataConfig:
-    """Return the run's data with the changes; another data set starts from its own defaults."""
-    if changes.get("name", trained_on.name) != trained_on.name:
-        return DataConfig(**changes)  # type: ignore[arg-type]
-    return DataConfig(**{**asdict(trained_on), **changes})
+    result = evaluate(algorithm, params, split, shape, counted(label, len(choices)), seed, choices)
+    return KeptEvaluation(command_line(), checkpoint, data, result, manifests.record(split, choices))
 
 
 def table(result: Evaluation) -> Table:

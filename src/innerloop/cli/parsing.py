@@ -3,12 +3,13 @@
 import re
 from argparse import ArgumentError
 from collections.abc import Iterable
-from dataclasses import fields
-from typing import Any
+from dataclasses import fields, replace
+from typing import Any, get_type_hints
 
 import dacite
 from jsonargparse import ArgumentParser, Namespace
 
+from innerloop.data import DataConfig
 from innerloop.errors import ConfigError, InnerloopError, did_you_mean
 from innerloop.runs import Recipe, from_values
 
@@ -27,6 +28,22 @@ def add_recipe(parser: ArgumentParser) -> None:
 def options(parser: ArgumentParser) -> list[str]:
     """Return the names of all options a parser takes, without dashes."""
     return [name.lstrip("-") for action in parser._actions for name in action.option_strings]
+
+
+def add_data(parser: ArgumentParser, named: bool = True) -> None:
+    """Let a parser take every setting of a data set, each left out by default."""
+    hints = get_type_hints(DataConfig)
+    for each in fields(DataConfig):
+        if named or each.name != "name":
+            parser.add_argument(f"--data.{each.name}", type=hints[each.name] | None, default=None, help="As in train.")
+
+
+def to_data(parsed: Namespace, before: DataConfig) -> DataConfig:
+    """Return the data set that was asked for; another one than `before` starts from its own defaults."""
+    changes = {name: value for name, value in parsed.data.as_dict().items() if value is not None}
+    if changes.get("name", before.name) != before.name:
+        return DataConfig(**changes)
+    return replace(before, **changes)
 
 
 def to_recipe(parsed: Namespace) -> Recipe:

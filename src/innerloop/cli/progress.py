@@ -1,12 +1,13 @@
 """Long work, shown: a live bar on a terminal, a plain line now and then elsewhere."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from innerloop import driver
+from innerloop.data.storage import Item
 
 SECONDS_BETWEEN_LINES = 10  # where there is no terminal
 
@@ -32,6 +33,11 @@ def follow(label: str, run: Iterable[driver.Progress]) -> None:
 def counted(label: str, total: int) -> Iterator[int]:
     """Yield `0..total-1`, showing how far it has come."""
     yield from (done for done, _, _ in _shown(label, ((index, total, "") for index in range(total)), after=1))
+
+
+def watched(label: str, work: Sequence[Item]) -> Iterator[Item]:
+    """Yield the items, showing how far it has come."""
+    yield from (work[index] for index in counted(label, len(work)))
 
 
 Step = tuple[int, int, str]

@@ -8,7 +8,7 @@ from jsonargparse import ArgumentParser, Namespace
 from innerloop import driver
 from innerloop.cli.parsing import add_recipe, new_parser, to_recipe
 from innerloop.cli.places import command_line, first_free
-from innerloop.cli.progress import console, follow
+from innerloop.cli.progress import console, follow, watched
 from innerloop.errors import ConfigError
 from innerloop.runs import Recipe
 
@@ -32,11 +32,11 @@ def run(parsed: Namespace) -> None:
                 "so leave them out, or train anew with --out"
             )
         folder = parsed.resume
-        progress = driver.resume(folder)
+        progress = driver.resume(folder, watched)
     else:
         named = Path(str(parsed.config[0])).stem if parsed.config else f"{recipe.algorithm.name}-{recipe.data.name}"
         folder = parsed.out or str(first_free(Path("runs") / named))
-        progress = driver.begin(recipe, folder, command_line())
+        progress = driver.begin(recipe, folder, command_line(), watched)
     with closing(progress):  # type: ignore[type-var]
         follow(Path(folder).name, progress)
     console.print(f"Run:  {folder}\nNext: innerloop evaluate {folder}", highlight=False, soft_wrap=True)

@@ -53,6 +53,10 @@ class Split:
         """The shape of one example: channels, height and width for images."""
         return self.inputs.shape[1:]
 
+    def names(self) -> Sequence[str]:
+        """Return every example's name, in the order of `inputs`."""
+        return self.example_names() if self.example_names else [str(index) for index in range(len(self.inputs))]
+
     def __len__(self) -> int:
         return len(self.class_names)
 

@@ -1,5 +1,7 @@
 """An episode as a picture: a row a class, its support on the left and queries on the right."""
 
+from collections.abc import Sequence
+
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -10,13 +12,16 @@ from innerloop.data.episode import Episode
 from innerloop.figures.style import WIDTH, styled
 
 
-def draw(episode: Episode, most_queries: int = 7, most_support: int = 5) -> Figure:
+def draw(
+    episode: Episode, most_queries: int = 7, most_support: int = 5, class_names: Sequence[str] | None = None
+) -> Figure:
     """Draw one episode.
 
     Args:
         episode: Images [example channel height width] in [0, 1], targets class slots.
         most_queries: How many queries of a class are shown.
         most_support: How many support examples of a class are shown.
+        class_names: What each slot's class is called, written above its row.
     """
     slots = sorted(set(episode.support.targets.tolist()))
     support = [episode.support.inputs[episode.support.targets == slot][:most_support] for slot in slots]
@@ -24,11 +29,20 @@ def draw(episode: Episode, most_queries: int = 7, most_support: int = 5) -> Figu
     left, right = max(map(len, support)), max(map(len, query))
     close = ConstrainedLayoutEngine(w_pad=0.01, h_pad=0.01, wspace=0.02, hspace=0.02)
     with styled(), mpl.rc_context({"axes.grid": False}):
-        figure = Figure(figsize=(WIDTH, WIDTH * len(slots) / (left + right + 0.5) + 0.35), layout=close)
+        figure = Figure(
+            figsize=(
+                WIDTH,
+                WIDTH * len(slots) / (left + right + 0.5) + (0.35 if class_names is None else 0.25 * len(slots)),
+            ),
+            layout=close,
+        )
         grid = figure.add_gridspec(len(slots), left + right + 1, width_ratios=[*[1] * left, 0.5, *[1] * right])
         for row in range(len(slots)):
             for column, image in enumerate(support[row]):
-                _show(figure.add_subplot(grid[row, column]), image, "support" if (row, column) == (0, 0) else "")
+                title = "support" if row == 0 else ""
+                if class_names is not None:
+                    title = f"{class_names[row]}" + (": support" if row == 0 else "")
+                _show(figure.add_subplot(grid[row, column]), image, title if column == 0 else "")
             for column, image in enumerate(query[row]):
                 _show(
                     figure.add_subplot(grid[row, left + 1 + column]), image, "query" if (row, column) == (0, 0) else ""

@@ -63,6 +63,14 @@ def colour(index: int) -> str:
     return COLOURS[index % len(COLOURS)]
 
 
+def to_png(figure: Figure) -> bytes:
+    """Return the figure as PNG, at twice the screen's resolution."""
+    with styled():
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="png", dpi=200, metadata={"Software": None})
+    return buffer.getvalue()
+
+
 def to_svg(figure: Figure) -> str:
     """Return the figure as SVG, the same bytes for the same figure."""
     with styled():

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from innerloop.data import DataConfig
+from innerloop.data.manifest import Manifest
 from innerloop.errors import RunError
 from innerloop.runs import history
 from innerloop.runs.checkpoint import read_checkpoint
@@ -19,12 +20,13 @@ Which = Literal["best", "last"]
 
 @dataclass(frozen=True, eq=False)
 class KeptEvaluation:
-    """An evaluation with what a reader needs to repeat it: the command, the checkpoint and the data's configuration."""
+    """An evaluation with what a reader needs to repeat it: command, checkpoint, data, and the manifest where kept."""
 
     command: str
     checkpoint: Which
     data: DataConfig
     evaluation: Evaluation
+    manifest: Manifest | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +72,8 @@ class OpenedRun:
             "evaluation": result.to_json(),
         }
         write_whole(place, json.dumps(content) + "\n")
+        if kept.manifest is not None:
+            write_whole(place.with_name(place.name.replace("evaluation-", "manifest-", 1)), kept.manifest.to_json())
         return place
 
 

@@ -16,6 +16,7 @@ from innerloop.data.augment import Augmentation
 from innerloop.data.episode import Batch, EpisodeShape
 from innerloop.data.sampler import check, draw_batch
 from innerloop.data.split import TRAIN, VALIDATION, DataSet
+from innerloop.data.storage import Watch, unwatched
 from innerloop.errors import ConfigError
 from innerloop.inner import InnerLoop
 from innerloop.models import ModelConfig
@@ -90,13 +91,13 @@ class Workshop(NamedTuple):
     start: State
 
 
-def build(recipe: Recipe) -> Workshop:
+def build(recipe: Recipe, watch: Watch = unwatched) -> Workshop:
     """Build what the recipe describes, and refuse data that cannot fill its episodes.
 
     Raises:
         InnerloopError: Anything in the recipe that does not fit the data.
     """
-    data = load(recipe.data)
+    data = load(recipe.data, watch)
     train = data.split(TRAIN)
     check(train, recipe.episode)
     if recipe.record.validation or recipe.record.contrast or recipe.record.cosine:

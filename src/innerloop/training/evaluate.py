@@ -1,6 +1,6 @@
 """How good a learner is on unseen classes: N episodes, before adaptation and after every inner step."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from innerloop.algorithms import Algorithm
 from innerloop.data.episode import Episode, EpisodeShape
-from innerloop.data.sampler import check, draw
+from innerloop.data.sampler import Choice, check, choose, gather
 from innerloop.data.split import Split
 from innerloop.errors import ConfigError
 from innerloop.inner import accuracy
@@ -108,6 +108,7 @@ def evaluate(
     shape: EpisodeShape,
     indices: Iterable[int],
     seed: int,
+    choices: Sequence[Choice] | None = None,
 ) -> Evaluation:
     """Test a learner with its head as trained and with its head zeroed, on the same episodes.
 
@@ -118,15 +119,17 @@ def evaluate(
         shape: Ways (as many as the head has), shots, queries.
         indices: Which episodes of the seed, `range(600)` as a rule; wrap it to show progress.
         seed: Whose episodes.
+        choices: The episodes themselves, where a manifest names them; `indices` then counts these.
 
     Raises:
         DataError: The split cannot fill such episodes.
     """
-    check(split, shape)
+    if choices is None:
+        check(split, shape)
     without_head = zeroed(params, algorithm.learner.head_names)
     as_trained, with_zero = [], []
     for index in indices:
-        episode = draw(split, shape, seed, index)
+        episode = gather(split, choose(split, shape, seed, index) if choices is None else choices[index])
         as_trained.append(accuracy_by_step(algorithm, params, episode))
         with_zero.append(accuracy_by_step(algorithm, without_head, episode))
     return Evaluation(
