@@ -111,9 +111,7 @@ def _source(root: Path) -> Path:
 def _unpacked(folder: Path, file: str) -> Path:
     place = folder / file
     if not place.is_file():
-        raise DataError(
-            f"expected the files {', '.join(FILES)} in '{folder}', got no '{file}'; unpack {ARCHIVE} again"
-        )
+        raise DataError(f"expected the files {', '.join(FILES)} in '{folder}', got no '{file}'; unpack {ARCHIVE} again")
     return place
 
 
@@ -142,9 +140,9 @@ def _from_archive(archive: Path) -> dict[str, bytes]:
         with tarfile.open(fileobj=io.BytesIO(whole), mode="r:") as tar:
             for member in tar:
                 file = member.name.removeprefix(f"{FOLDER}/")
-                if member.name == f"{FOLDER}/{file}" and file in FILES and member.isreg():
-                    handle = tar.extractfile(member)
-                    contents[file] = handle.read() if handle else b""
+                if member.name == f"{FOLDER}/{file}" and file in FILES and member.isreg() and not member.issparse():
+                    content = tar.extractfile(member)
+                    contents[file] = content.read() if content else b""
     except (tarfile.TarError, OSError, EOFError, ValueError) as error:
         raise _damaged(archive, "a whole tar archive", "a damaged or half-downloaded one") from error
     missing = [file for file in FILES if file not in contents]
@@ -182,6 +180,4 @@ def _half(held: Any, half: str, source: Path) -> tuple[NDArray[np.uint8], list[i
 
 
 def _damaged(source: Path, expected: str, got: str) -> DataError:
-    return DataError(
-        f"expected {expected} in '{source}', got {got}; fetch {ARCHIVE} ({CHECKSUM}) again from {ADDRESS}"
-    )
+    return DataError(f"expected {expected} in '{source}', got {got}; fetch {ARCHIVE} ({CHECKSUM}) again from {ADDRESS}")

@@ -25,7 +25,7 @@ MOST_AXES, LONGEST_AXIS = 32, 2**31
 NUMERIC = re.compile(r"[biufc][0-9]{1,2}")
 
 
-class _Refused(Exception):
+class _RefusedError(Exception):
     """What was found instead of data."""
 
 
@@ -84,7 +84,7 @@ def read_pickle(content: bytes, where: str) -> Any:
     """
     try:
         return _Machine(content).run()
-    except _Refused as refused:
+    except _RefusedError as refused:
         got = str(refused)
     except (ValueError, TypeError, IndexError, KeyError, OverflowError, struct.error):
         got = "a damaged or half-downloaded one"
@@ -117,7 +117,7 @@ class _Machine:
         while (code := self.take(1)) != b".":
             instruction = INSTRUCTIONS.get(code)
             if instruction is None:
-                raise _Refused(UNWANTED.get(code, f"one with the instruction {code!r}"))
+                raise _RefusedError(UNWANTED.get(code, f"one with the instruction {code!r}"))
             instruction(self)
         return self.value(self.pop())
 
@@ -125,7 +125,7 @@ class _Machine:
         """Read this many bytes; a slice, so a claim beyond the end costs nothing."""
         taken = self.content[self.at : self.at + count] if count >= 0 else b""
         if len(taken) != count:
-            raise _Refused("a damaged or half-downloaded one")
+            raise _RefusedError("a damaged or half-downloaded one")
         self.at += count
         return taken
 
@@ -147,7 +147,7 @@ class _Machine:
     def pop(self) -> Any:
         value = self.stack.pop()
         if value is _MARK:
-            raise _Refused("a damaged or half-downloaded one")
+            raise _RefusedError("a damaged or half-downloaded one")
         return value
 
     def pop_to_mark(self) -> list[Any]:
@@ -162,7 +162,7 @@ class _Machine:
         if isinstance(value, _Array) and value.array is not None:
             return value.array
         if isinstance(value, _INNER):
-            raise _Refused("one with a part of an array in the place of a value")
+            raise _RefusedError("one with a part of an array in the place of a value")
         return value
 
     def tuple_of(self, values: list[Any]) -> None:
@@ -172,29 +172,29 @@ class _Machine:
     def extend(self, values: list[Any]) -> None:
         target = self.stack[-1]
         if type(target) is not list:
-            raise _Refused("one that appends to what is no list")
+            raise _RefusedError("one that appends to what is no list")
         target.extend(self.value(each) for each in values)
 
     def set_items(self, values: list[Any]) -> None:
         target = self.stack[-1]
         if type(target) is not dict or len(values) % 2:
-            raise _Refused("one that sets the items of what is no dict")
+            raise _RefusedError("one that sets the items of what is no dict")
         for key, value in zip(values[::2], values[1::2], strict=True):
             # A key is hashed, and hashing a deeply nested tuple exhausts the C stack.
             if type(key) not in KEYS:
-                raise _Refused(f"one with a {type(key).__name__} for a key")
+                raise _RefusedError(f"one with a {type(key).__name__} for a key")
             target[key] = self.value(value)
 
     def name(self, module: Any, name: Any) -> None:
         callee = CALLEES.get((module, name)) if isinstance(module, str) and isinstance(name, str) else None
         if callee is None:
-            raise _Refused(f"one that asks for {f'{module}.{name}'[:80]!a}")
+            raise _RefusedError(f"one that asks for {f'{module}.{name}'[:80]!a}")
         self.push(callee)
 
     def call(self) -> None:
         arguments, callee = self.pop(), self.pop()
         if not isinstance(arguments, tuple) or not isinstance(callee, _Callee):
-            raise _Refused("one that calls what is no function")
+            raise _RefusedError("one that calls what is no function")
         match callee.name, *arguments:
             case "_reconstruct", kind, _, _ if kind is _NDARRAY:
                 self.push(_Array())
@@ -206,20 +206,25 @@ class _Machine:
                 # One string encoded over and over would fill the memory from a small file.
                 self.encoded += len(characters)
                 if self.encoded > len(self.content):
-                    raise _Refused("one that unpacks to more than the file holds")
+                    raise _RefusedError("one that unpacks to more than the file holds")
                 self.push(characters.encode("latin-1"))
             case _:
-                raise _Refused(f"one that calls '{callee.name}' with something else than NumPy's own arguments")
+                raise _RefusedError(f"one that calls '{callee.name}' with something else than NumPy's own arguments")
 
     def build(self) -> None:
         state, target = self.pop(), self.stack[-1]
         match target, state:
-            case _Dtype(), (int(), str() | bytes() as order, None, None, None, *_) if text(order) in ("<", ">", "|", "="):
+            case _Dtype(), (int(), str() | bytes() as order, None, None, None, *_) if text(order) in (
+                "<",
+                ">",
+                "|",
+                "=",
+            ):
                 target.dtype = target.dtype.newbyteorder(text(order))  # type: ignore[arg-type]
             case _Array(array=None), (int(), tuple() as shape, _Dtype() as kind, fortran, bytes() as raw):
                 target.array = _filled(shape, kind.dtype, bool(fortran), raw)
             case _:
-                raise _Refused("one that sets the state of something else than a numeric array")
+                raise _RefusedError("one that sets the state of something else than a numeric array")
 
     def keep(self, place: int) -> None:
         self.memo[place] = self.stack[-1]
@@ -229,7 +234,7 @@ class _Machine:
 
     def protocol(self) -> None:
         if (protocol := self.number("<B")) > NEWEST_PROTOCOL:
-            raise _Refused(f"one of protocol {protocol}")
+            raise _RefusedError(f"one of protocol {protocol}")
 
     def integer(self) -> None:
         line = self.line()
@@ -238,16 +243,16 @@ class _Machine:
 
 def _numeric(name: str) -> np.dtype[Any]:
     if not NUMERIC.fullmatch(name):
-        raise _Refused(f"one with elements of type {name[:20]!a}")
+        raise _RefusedError(f"one with elements of type {name[:20]!a}")
     return np.dtype(name)
 
 
 def _filled(shape: tuple[Any, ...], dtype: np.dtype[Any], fortran: bool, raw: bytes) -> NDArray[Any]:
     """Return the array over these bytes, which must be exactly as many as its shape needs."""
     if len(shape) > MOST_AXES or not all(type(side) is int and 0 <= side < LONGEST_AXIS for side in shape):
-        raise _Refused("one with an array of impossible shape")
+        raise _RefusedError("one with an array of impossible shape")
     if math.prod(shape) * dtype.itemsize != len(raw):
-        raise _Refused(f"one with {len(raw)} bytes for an array of shape {shape} and type {dtype}")
+        raise _RefusedError(f"one with {len(raw)} bytes for an array of shape {shape} and type {dtype}")
     return np.frombuffer(raw, dtype).reshape(shape, order="F" if fortran else "C")
 
 
