@@ -2,6 +2,7 @@ import gzip
 import io
 import pickle
 import shutil
+import struct
 import tarfile
 
 import numpy as np
@@ -52,21 +53,23 @@ def half(count, seed):
     }
 
 
+class Python2(pickle._Pickler):
+    """Writes strings as Python 2 did, text and bytes alike."""
+
+    def save_string(self, value):
+        content = value.encode("latin-1") if isinstance(value, str) else value
+        short = len(content) < 256
+        self.write((b"U" + bytes([len(content)]) if short else b"T" + struct.pack("<i", len(content))) + content)
+        self.memoize(value)
+
+    dispatch = pickle._Pickler.dispatch | {str: save_string, bytes: save_string}
+
+
 def python_2(value) -> bytes:
-    """Write it with Python 2's strings: Python 3's protocol 2 names them X, Python 2's U, in both the length first."""
-    content = pickle.dumps(encoded(value), 2)
-    return content
-
-
-def encoded(value):
-    match value:
-        case str():
-            return value.encode()
-        case list():
-            return [encoded(each) for each in value]
-        case dict():
-            return {encoded(key): encoded(each) for key, each in value.items()}
-    return value
+    """Return what Python 2's `cPickle.dump(value, file, 2)` wrote: its strings, and NumPy's module names of then."""
+    out = io.BytesIO()
+    Python2(out, 2).dump(value)
+    return out.getvalue().replace(b"cnumpy._core.multiarray\n", b"cnumpy.core.multiarray\n")
 
 
 def content():

@@ -16,40 +16,23 @@ from innerloop.errors import DataError
 ROWS = np.arange(24, dtype=np.uint8).reshape(4, 6)
 
 
+class Python2(pickle._Pickler):
+    """Writes strings as Python 2 did, text and bytes alike."""
+
+    def save_string(self, value):
+        content = value.encode("latin-1") if isinstance(value, str) else value
+        short = len(content) < 256
+        self.write((b"U" + bytes([len(content)]) if short else b"T" + struct.pack("<i", len(content))) + content)
+        self.memoize(value)
+
+    dispatch = pickle._Pickler.dispatch | {str: save_string, bytes: save_string}
+
+
 def python_2(value) -> bytes:
-    """Write what Python 2's `cPickle.dump(value, file, 2)` wrote: its strings and its module names."""
+    """Return what Python 2's `cPickle.dump(value, file, 2)` wrote: its strings, and NumPy's module names of then."""
     out = io.BytesIO()
-    out.write(b"\x80\x02")
-    _python_2(value, out)
-    return out.getvalue() + b"."
-
-
-def _python_2(value, out):
-    match value:
-        case bytes():
-            out.write(b"U" + bytes([len(value)]) if len(value) < 256 else b"T" + struct.pack("<i", len(value)))
-            out.write(value + b"q\x01")
-        case int():
-            out.write(b"J" + struct.pack("<i", value))
-        case list():
-            out.write(b"]q\x02(")
-            for each in value:
-                _python_2(each, out)
-            out.write(b"e")
-        case dict():
-            out.write(b"}q\x03(")
-            for each in (part for pair in value.items() for part in pair):
-                _python_2(each, out)
-            out.write(b"u")
-        case np.ndarray():
-            out.write(
-                b"cnumpy.core.multiarray\n_reconstruct\nq\x04cnumpy\nndarray\nq\x05K\x00\x85U\x01b\x87Rq\x06(K\x01"
-            )
-            out.write(b"(" + b"".join(b"M" + struct.pack("<H", side) for side in value.shape) + b"t")
-            out.write(b"cnumpy\ndtype\nq\x07U\x02" + value.dtype.str[1:].encode() + b"K\x00K\x01\x87Rq\x08")
-            out.write(b"(K\x03U\x01|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89")
-            _python_2(value.tobytes(), out)
-            out.write(b"tb")
+    Python2(out, 2).dump(value)
+    return out.getvalue().replace(b"cnumpy._core.multiarray\n", b"cnumpy.core.multiarray\n")
 
 
 class Hostile:
@@ -66,7 +49,7 @@ def refused(content: bytes, match: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("protocol", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
 def test_plain_values_come_back_as_they_were(protocol):
     value = {"a": [1, -2, 300, 70_000, 2**40, -(2**70), 0.5, True, None], 3: (), "t": (1, (2, "é"), [3, {}]), "l": []}
     assert read_pickle(pickle.dumps(value, protocol), "there") == value
@@ -85,8 +68,9 @@ def test_numeric_arrays_come_back_as_they_were(protocol, dtype):
 
 
 def test_python_2s_arrays_and_strings_come_back_strings_as_bytes():
-    value = {b"data": ROWS, b"labels": [1, 2], b"long": b"x" * 300}
-    content = python_2(value)
+    content = python_2({"data": ROWS, "labels": [1, 2], "long": "x" * 300})
+    assert b"U\x04data" in content
+    assert b"_codecs" not in content
     back, real = read_pickle(content, "there"), pickle.loads(content, encoding="bytes")
     assert np.array_equal(back.pop(b"data"), real.pop(b"data"))
     assert back == real == {b"labels": [1, 2], b"long": b"x" * 300}
@@ -144,7 +128,7 @@ def test_persistent_ids_and_extension_codes_are_refused():
 
 
 def test_every_truncation_of_a_pickle_is_refused():
-    for content in (python_2({b"data": ROWS, b"labels": [1, 2]}), pickle.dumps({"data": ROWS, "labels": [1, 2]}, 4)):
+    for content in (python_2({"data": ROWS, "labels": [1, 2]}), pickle.dumps({"data": ROWS, "labels": [1, 2]}, 4)):
         for end in range(len(content)):
             refused(content[:end], r"at 'there', got .*; fetch the file again from its official source")
 
@@ -202,8 +186,8 @@ def test_lists_that_hold_each_other_ten_times_over_cost_only_references():
 
 
 def test_a_deep_nest_neither_overflows_nor_crashes():
-    read_pickle(b"\x80\x02]" + b"]" * 0 + b")" + b"\x85" * 200_000 + b".", "there")
-    refused(b"\x80\x02})" + b"\x85" * 200_000 + b"K\x01s.", r"got one with a tuple for a key")
+    read_pickle(b"\x80\x02)" + b"\x85" * 60_000 + b".", "there")
+    refused(b"\x80\x02})" + b"\x85" * 60_000 + b"K\x01s.", r"got one with a tuple for a key")
 
 
 def test_bytes_that_protocol_2_writes_as_latin_1_come_back():

@@ -4,7 +4,7 @@ A pickle is a program for a small stack machine, and two of its instructions cal
 such a machine without those powers: it knows the instructions that build plain values, and of the calls only the four
 that make up a NumPy array. There is no import and no call by name in it, so a hostile file finds nothing to use.
 
-Binary protocols, 1 to 5. Python 2's strings come back as bytes, as with `pickle.loads(..., encoding="bytes")`, for the
+Protocols 2 to 5. Python 2's strings come back as bytes, as with `pickle.loads(..., encoding="bytes")`, for the
 file does not say whether they are text; `text` reads either.
 """
 
