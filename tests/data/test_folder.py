@@ -25,7 +25,7 @@ def filled(root, *names):
 
 
 def tabled(root, text, *names):
-    filled(root, *names)
+    filled(root, *names).mkdir(exist_ok=True)
     (root / "list.csv").write_text(text, encoding="utf-8")
     return root
 
@@ -106,7 +106,9 @@ def test_a_class_folder_without_images_is_refused(tmp_path):
 
 
 def test_images_of_another_format_are_refused(tmp_path):
-    refused(filled(tmp_path, "train/a/1.png", "train/a/2.WebP"), r"PNG or JPEG images .* got 'train/a/2\.WebP'; convert")
+    refused(
+        filled(tmp_path, "train/a/1.png", "train/a/2.WebP"), r"PNG or JPEG images .* got 'train/a/2\.WebP'; convert"
+    )
 
 
 def test_a_folder_without_a_layout_or_without_images_is_refused(tmp_path):

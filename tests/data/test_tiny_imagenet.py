@@ -103,7 +103,9 @@ def test_grey_images_become_colour(tmp_path):
 def test_a_class_of_the_split_that_is_missing_is_refused(tmp_path):
     missing = sorted(CLASSES)[50]
     root = zipped(tmp_path / "x.zip", small([name for name in CLASSES if name != missing]))
-    with pytest.raises(DataError, match=rf"100 classes .* got 99 \('{missing}' is missing\); fetch .*{ADDRESS}") as caught:
+    with pytest.raises(
+        DataError, match=rf"100 classes .* got 99 \('{missing}' is missing\); fetch .*{ADDRESS}"
+    ) as caught:
         items(root)
     assert "\n" not in str(caught.value)
 

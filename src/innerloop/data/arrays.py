@@ -8,8 +8,9 @@ Pickled objects are never loaded, and no array is allocated before its header ag
 import zipfile
 from collections.abc import Callable, Iterator
 from functools import partial
+from io import BufferedIOBase
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from numpy.lib import format as npy
@@ -34,12 +35,12 @@ class _Member(NamedTuple):
     """An array in a file: how to open its bytes, how many there are, and how to load it."""
 
     where: str
-    open: Callable[[], BinaryIO]
+    open: Callable[[], BufferedIOBase]
     size: int
     load: Callable[[], NDArray[Any]]
 
 
-def load_arrays(root: Path) -> tuple[NDArray[Any], NDArray[np.int64], NDArray[np.str_] | None]:
+def load_arrays(root: Path) -> tuple[NDArray[Any], NDArray[np.int64], NDArray[np.character] | None]:
     """Read and check the arrays.
 
     Args:
@@ -65,7 +66,7 @@ def load_arrays(root: Path) -> tuple[NDArray[Any], NDArray[np.int64], NDArray[np
     return inputs, labels, splits
 
 
-def sides(labels: NDArray[np.int64], splits: NDArray[np.str_] | None = None) -> dict[str, list[str]]:
+def sides(labels: NDArray[np.int64], splits: NDArray[np.character] | None = None) -> dict[str, list[str]]:
     """Return the classes of each side as text, in the order of their numbers.
 
     Without splits, the sorted labels are permuted by NumPy's RandomState(0), whose stream is frozen, and cut at 64
@@ -170,12 +171,12 @@ def _check_ratio(path: Path, info: zipfile.ZipInfo) -> None:
         )
 
 
-def _opened(path: Path, info: zipfile.ZipInfo) -> BinaryIO:
+def _opened(path: Path, info: zipfile.ZipInfo) -> BufferedIOBase:
     with zipfile.ZipFile(path) as archive:  # the member keeps the file open until it is closed itself
-        return cast("BinaryIO", archive.open(info))
+        return cast("BufferedIOBase", archive.open(info))
 
 
-def _loaded(opener: Callable[[], BinaryIO]) -> NDArray[Any]:
+def _loaded(opener: Callable[[], BufferedIOBase]) -> NDArray[Any]:
     with opener() as stream:
         return npy.read_array(stream, allow_pickle=False)
 
@@ -269,7 +270,7 @@ def _labels(member: _Member) -> NDArray[np.int64]:
     return np.array(array, np.int64)
 
 
-def _splits(member: _Member) -> NDArray[np.str_]:
+def _splits(member: _Member) -> NDArray[np.character]:
     array = _checked(member, "[example]")
     if array.dtype.kind not in "US" or array.ndim != 1:
         raise DataError(
