@@ -20,6 +20,7 @@ from innerloop.runs import (
     RunDirectory,
     Workshop,
     build,
+    fingerprint,
     history,
     open_run,
     read_checkpoint,
@@ -70,10 +71,21 @@ def resume(folder: str, watch: Watch = unwatched) -> Iterator[Progress]:
     run = open_run(folder)
     workshop = build(run.recipe, watch)
     directory = run.directory
-    start, best = read_checkpoint(directory.last) if directory.last.exists() else (workshop.start, Best())
-    if start.params.keys() != workshop.start.params.keys():
-        raise RunError(f"expected the parameters of the recipe in '{directory.last}', got others; train it anew")
-    history.keep_until(directory.history, start.step if directory.last.exists() else -1)
+    if run.about.get("recipe") != fingerprint(run.recipe):
+        raise RunError(
+            f"expected '{directory.recipe}' as the run began with it (more steps are welcome), got it changed; "
+            "change it back, or train anew with it"
+        )
+    if not directory.last.exists():
+        if len(run.history) > 1:
+            raise RunError(f"expected the checkpoint '{directory.last}', got none; restore it, or train anew")
+        start, best, kept = workshop.start, Best(), -1
+    else:
+        start, best = read_checkpoint(directory.last)
+        kept = start.step
+        if all(record["step"] != kept for record in run.history):
+            raise RunError(f"expected '{directory.history}' up to step {kept}, got less; restore it, or train anew")
+    history.keep_until(directory.history, kept)
     return _drive(run.recipe, workshop, directory, start, best)
 
 

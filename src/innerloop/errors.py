@@ -33,6 +33,19 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f" Did you mean '{close[0]}'?" if close else ""
 
 
+def one_of(setting: str, value: str, known: Iterable[str]) -> None:
+    """Refuse a value that is not one of those a setting knows.
+
+    Raises:
+        ConfigError: It is none of them.
+    """
+    names = list(known)
+    if value not in names:
+        raise ConfigError(
+            f"expected {setting} to be one of {', '.join(names)}, got '{value}'.{did_you_mean(value, names)}"
+        )
+
+
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> ConfigError:
     """Build the error for a name that is not in a registry."""
     names = sorted(known)

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 from innerloop.algorithms import fomaml, maml
 from innerloop.algorithms.algorithm import Adapts, Algorithm, MetaGradient, Order
 from innerloop.data.episode import Episode
-from innerloop.errors import unknown_name
+from innerloop.errors import one_of, unknown_name
 from innerloop.inner import InnerLoop
 from innerloop.models import Learner
 from innerloop.shapes import Params
@@ -51,6 +51,9 @@ class AlgorithmConfig:
     def __post_init__(self) -> None:
         if self.name not in ALGORITHMS:
             raise unknown_name("algorithm", self.name, ALGORITHMS)
+        for name, value, known in (("adapts", self.adapts, Adapts), ("order", self.order, Order)):
+            if value is not None:
+                one_of(f"algorithm.{name}", value, get_args(known))
 
     @property
     def axes(self) -> Axes:

@@ -108,9 +108,22 @@ def prepared(
         DataError: An image cannot be read, or the cache folder cannot be written.
     """
     place = cache_folder() / f"{name}-{sha256(f'{key} {shape} {skip_corrupt}'.encode()).hexdigest()[:16]}"
-    if not place.exists():
-        _write(place, name, shape, items(), skip_corrupt, watch)
+    for attempt in range(2):
+        if not place.exists():
+            _write(place, name, shape, items(), skip_corrupt, watch)
+        try:
+            return _opened(place, shape)
+        except (OSError, ValueError, KeyError, TypeError):
+            if attempt:
+                raise
+            shutil.rmtree(place)  # damaged from outside; what is cached can be made again
+    raise AssertionError("unreachable")
+
+
+def _opened(place: Path, shape: Shape) -> Prepared:
     index = json.loads((place / "index.json").read_text(encoding="utf-8"))
+    if (place / "images.u8").stat().st_size != index["images"] * int(np.prod(shape)):
+        raise ValueError("images cut short")
     return Prepared(
         np.memmap(place / "images.u8", np.uint8, "c", shape=(index["images"], *shape)),
         tuple(index["classes"]),

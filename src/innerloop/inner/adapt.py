@@ -40,6 +40,8 @@ class InnerLoop:
     def __post_init__(self) -> None:
         if self.loss not in LOSSES:
             raise unknown_name("loss", self.loss, LOSSES)
+        if not isinstance(self.steps, int):
+            raise ConfigError(f"expected a whole number of inner steps, got {self.steps}; 1 to 10 are usual")
         if self.steps < 0:
             raise ConfigError(f"expected inner steps of at least 0, got {self.steps}; ask for 1 or more to adapt")
         if not math.isfinite(self.lr):

@@ -1,5 +1,6 @@
 """Models: what turns inputs into features and logits, as pure functions of Params."""
 
+import math
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -54,6 +55,10 @@ class ModelConfig:
     def __post_init__(self) -> None:
         if self.name not in MODELS:
             raise unknown_name("model", self.name, MODELS)
+        if not math.isfinite(self.head_scale):
+            raise ConfigError(
+                f"expected a finite model.head_scale, got {self.head_scale}; 1 is the papers', 0 a zero head"
+            )
         for name in ("filters", "hidden"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"expected model.{name} of at least 1, got {getattr(self, name)}; ask for 32 or more")

@@ -4,7 +4,16 @@ from innerloop.runs import history
 from innerloop.runs.checkpoint import Best, read_checkpoint, write_checkpoint
 from innerloop.runs.directory import RunDirectory
 from innerloop.runs.opened import KeptEvaluation, OpenedRun, Which, open_run
-from innerloop.runs.recipe import Recipe, RecordConfig, Workshop, build, from_values, training_batch, untrained
+from innerloop.runs.recipe import (
+    Recipe,
+    RecordConfig,
+    Workshop,
+    build,
+    fingerprint,
+    from_values,
+    training_batch,
+    untrained,
+)
 
 __all__ = [
     "Best",
@@ -16,6 +25,7 @@ __all__ = [
     "Which",
     "Workshop",
     "build",
+    "fingerprint",
     "from_values",
     "history",
     "open_run",

@@ -64,5 +64,5 @@ def read_checkpoint(place: Path) -> tuple[State, Best]:
     except (SafetensorError, OSError, KeyError, ValueError) as error:
         raise RunError(
             f"expected a whole checkpoint at '{place}', got a damaged one ({' '.join(str(error).split())}); "
-            "use the run's other checkpoint or train again"
+            "copy the run's other checkpoint over it to go on from there, or train again"
         ) from error

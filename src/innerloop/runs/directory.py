@@ -22,7 +22,7 @@ import torch
 
 from innerloop.errors import RunError
 from innerloop.runs.files import write_whole
-from innerloop.runs.recipe import Recipe, to_yaml
+from innerloop.runs.recipe import Recipe, fingerprint, to_yaml
 
 FORMAT = 1
 
@@ -60,7 +60,7 @@ class RunDirectory:
                 f"expected a new or empty run folder, got '{self.folder}' with files in it; choose another with --out, "
                 "or continue that run with --resume"
             )
-        write_whole(self.about, json.dumps(provenance(command), indent=2) + "\n")
+        write_whole(self.about, json.dumps({**provenance(command), "recipe": fingerprint(recipe)}, indent=2) + "\n")
         write_whole(self.recipe, to_yaml(recipe))
 
 

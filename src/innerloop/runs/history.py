@@ -31,14 +31,20 @@ def read(place: Path) -> list[Record]:
     """
     if not place.exists():
         return []
-    lines = place.read_text(encoding="utf-8").splitlines()
+    try:
+        lines = place.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeError) as error:
+        raise RunError(f"expected text in '{place}', got: {error}; restore the file") from error
     records: list[Record] = []
     for number, line in enumerate(lines, 1):
         try:
-            records.append(json.loads(line))
-        except json.JSONDecodeError as error:
+            record = json.loads(line)
+            if not isinstance(record, dict) or not isinstance(record.get("step"), int):
+                raise ValueError("no record of a step")
+            records.append(record)
+        except ValueError as error:
             if number < len(lines):
-                raise RunError(f"expected JSON in line {number} of '{place}', got: {error.msg}; repair it") from error
+                raise RunError(f"expected JSON in line {number} of '{place}', got: {error}; repair it") from error
     return records
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from innerloop.data import DataConfig
+from innerloop.data.episode import ends
 from innerloop.data.manifest import Manifest
 from innerloop.errors import RunError
 from innerloop.runs import history
@@ -44,9 +45,13 @@ class OpenedRun:
         return self.directory.folder.resolve().name
 
     def state(self, which: Which = "best") -> State:
-        """Read a checkpoint; a run that validated nothing has no best, and its last is given."""
-        best = self.directory.best
-        return read_checkpoint(best if which == "best" and best.exists() else self.directory.last)[0]
+        """Read a checkpoint."""
+        return read_checkpoint(self.directory.best if self.chosen(which) == "best" else self.directory.last)[0]
+
+    def chosen(self, which: Which) -> Which:
+        """Return which checkpoint is meant: a run that validated nothing has no best, and its last is taken."""
+        validated = any("validation" in record for record in self.history)
+        return "last" if which == "last" or not validated else "best"
 
     def evaluations(self) -> list[KeptEvaluation]:
         """Read all evaluations of the run, in the order of their names."""
@@ -59,10 +64,11 @@ class OpenedRun:
             result.data_set,
             result.split,
             result.shape,
+            f"{'-'.join(str(each) for each in ends(result.shape.n_queries))} queries",
             f"{len(result.as_trained)} episodes",
             f"seed {result.seed}",
             f"{result.inner_steps} steps",
-            f"lr {result.inner_lr:g}",
+            f"lr {result.inner_lr!r}",
             kept.checkpoint,
         )
         content = {
@@ -88,7 +94,7 @@ def open_run(folder: str | Path) -> OpenedRun:
         raise RunError(f"expected a run folder with recipe.yaml, got '{folder}'; name a folder that `train` made")
     return OpenedRun(
         directory,
-        from_yaml(directory.recipe.read_text(encoding="utf-8"), str(directory.recipe)),
+        from_yaml(_text(directory.recipe), str(directory.recipe)),
         history.read(directory.history),
         _json(directory.about) if directory.about.exists() else {},
     )
@@ -105,7 +111,16 @@ def _kept(place: Path) -> KeptEvaluation:
 
 def _json(place: Path) -> dict[str, Any]:
     try:
-        values: dict[str, Any] = json.loads(place.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        values: dict[str, Any] = json.loads(_text(place))
+    except ValueError as error:
         raise RunError(f"expected JSON in '{place}', got: {error}; delete the file and make it again") from error
+    if not isinstance(values, dict):
+        raise RunError(f"expected named values in '{place}', got {type(values).__name__}; delete it and make it again")
     return values
+
+
+def _text(place: Path) -> str:
+    try:
+        return place.read_text(encoding="utf-8")
+    except (OSError, UnicodeError) as error:
+        raise RunError(f"expected text in '{place}', got: {error}; restore the file or make it again") from error

@@ -3,7 +3,8 @@
 The recipe is written into the run as YAML, so a run can be read back, tested, continued and repeated from its folder.
 """
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from hashlib import sha256
 from typing import Any, NamedTuple
 
 import dacite
@@ -124,6 +125,12 @@ def training_batch(recipe: Recipe, data: DataSet, step: int) -> Batch:
 def to_yaml(recipe: Recipe) -> str:
     """Return the recipe as YAML."""
     return yaml.safe_dump(asdict(recipe), sort_keys=False, allow_unicode=True)
+
+
+def fingerprint(recipe: Recipe) -> str:
+    """Return a digest of all that decides the run but its length: a run may be continued for more steps."""
+    endless = replace(recipe, training=replace(recipe.training, steps=0))
+    return sha256(to_yaml(endless).encode()).hexdigest()
 
 
 def from_yaml(text: str, where: str) -> Recipe:

@@ -1,5 +1,6 @@
 """How good a learner is on unseen classes: N episodes, before adaptation and after every inner step."""
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -12,7 +13,7 @@ from innerloop.algorithms import Algorithm
 from innerloop.data.episode import Episode, EpisodeShape
 from innerloop.data.sampler import Choice, check, choose, gather
 from innerloop.data.split import Split
-from innerloop.errors import ConfigError
+from innerloop.errors import ConfigError, DivergedError
 from innerloop.inner import accuracy
 from innerloop.params import zeroed
 from innerloop.shapes import Params
@@ -38,6 +39,8 @@ class EvaluationConfig:
             raise ConfigError(f"expected evaluation.episodes of at least 1, got {self.episodes}; the papers use 600")
         if self.inner_steps is not None and self.inner_steps < 0:
             raise ConfigError(f"expected evaluation.inner_steps of at least 0, got {self.inner_steps}; ask for more")
+        if self.inner_lr is not None and not math.isfinite(self.inner_lr):
+            raise ConfigError(f"expected a finite evaluation.inner_lr, got {self.inner_lr}; the papers use 0.01 to 0.4")
 
     def applied_to(self, algorithm: Algorithm) -> Algorithm:
         """Return the algorithm as it adapts at test time."""
@@ -91,6 +94,8 @@ class Evaluation:
     def from_json(cls, values: dict[str, Any]) -> "Evaluation":
         """Read back what `to_json` gave."""
         arrays = {arm: np.asarray(values[arm], dtype=np.float64) for arm in ("as_trained", "zeroed")}
+        if any(each.ndim != 2 or not each.size for each in arrays.values()):
+            raise ValueError("no accuracies by episode and step")
         return cls(**{**values, **arrays, "shape": _shape(values["shape"])})
 
 
@@ -127,11 +132,17 @@ def evaluate(
     if choices is None:
         check(split, shape)
     without_head = zeroed(params, algorithm.learner.head_names)
-    as_trained, with_zero = [], []
+    as_trained: list[list[float]] = []
+    with_zero: list[list[float]] = []
     for index in indices:
         episode = gather(split, choose(split, shape, seed, index) if choices is None else choices[index])
-        as_trained.append(accuracy_by_step(algorithm, params, episode))
-        with_zero.append(accuracy_by_step(algorithm, without_head, episode))
+        for start, arm in ((params, as_trained), (without_head, with_zero)):
+            try:
+                arm.append(accuracy_by_step(algorithm, start, episode))
+            except DivergedError as error:
+                raise DivergedError(f"{error} (episode {index})") from error
+    if not as_trained:
+        raise ConfigError("expected at least one episode to test on, got none; the papers use 600")
     return Evaluation(
         split.data_set,
         split.name,
@@ -145,8 +156,20 @@ def evaluate(
 
 
 def accuracy_by_step(algorithm: Algorithm, params: Params, episode: Episode) -> list[float]:
-    """Return the query accuracy before adaptation and after every inner step."""
+    """Return the query accuracy before adaptation and after every inner step.
+
+    Raises:
+        DivergedError: Predictions that are not finite, which have no accuracy.
+    """
     path = algorithm.adapt(params, episode.support).params
+    accuracies = []
     with torch.no_grad():
-        logits = [algorithm.query_loss(each, episode)[1] for each in path]
-    return [accuracy(each, episode.query.targets).item() for each in logits]
+        for step, here in enumerate(path):
+            logits = algorithm.query_loss(here, episode)[1]
+            if not bool(torch.isfinite(logits).all()):
+                raise DivergedError(
+                    f"expected finite predictions, got NaN or infinity after inner step {step} at rate "
+                    f"{algorithm.inner.lr:g}; try a smaller one"
+                )
+            accuracies.append(accuracy(logits, episode.query.targets).item())
+    return accuracies

@@ -5,6 +5,7 @@ Every state is a value of its own: it can be kept, written, and handed back as `
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import get_args
 
 import torch
 from torch import Tensor
@@ -12,7 +13,7 @@ from torch import Tensor
 from innerloop.algorithms import Algorithm
 from innerloop.data.episode import Batch
 from innerloop.engine import BatchGradient, mean_meta_gradient
-from innerloop.errors import ConfigError, DivergedError
+from innerloop.errors import ConfigError, DivergedError, one_of
 from innerloop.params import first_nonfinite, snapshot
 from innerloop.shapes import Params
 from innerloop.training.head_reset import HeadReset, reset_head
@@ -36,6 +37,7 @@ class TrainingConfig:
     head_reset: HeadReset = "none"
 
     def __post_init__(self) -> None:
+        one_of("training.head_reset", self.head_reset, get_args(HeadReset))
         for name, least in (("steps", 0), ("tasks", 1)):
             value = getattr(self, name)
             if value < least:
