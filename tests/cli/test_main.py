@@ -28,7 +28,7 @@ def test_unknown_commands_are_one_line(shell):
 
 def test_data_list_names_every_data_set_with_its_source(shell):
     said = shell("data", "list")
-    for name in ("typeface", "digits", "omniglot", "MIT licence", "--data.rotations"):
+    for name in ("typeface", "digits", "omniglot", "MIT licence", "mini_imagenet", "--data.skip_corrupt"):
         assert name in said
 
 

@@ -16,7 +16,7 @@ def run(name, **measured):
         history.append({"step": step, "contrast": {"query_contrast": contrast, "query_interference": noise}})
     for step, (same, different) in measured.get("cosine", []):
         history.append({"step": step, "cosine": {"same_class": same, "different_class": different}})
-    return OpenedRun(RunDirectory(name), Recipe(), history, {})
+    return OpenedRun(RunDirectory(name), Recipe(), history, {}, name)
 
 
 def result(accuracies, zeroed=None):
@@ -41,10 +41,10 @@ def test_speed_says_who_reaches_what_when_whoever_that_is():
 def test_a_comparison_names_the_highest_with_paired_intervals_and_says_when_it_is_not_significant():
     noise = np.random.default_rng(0).normal(0, 0.01, 40)
     said = sentences.comparison({"low": result(0.5 + noise, 0.7 + noise), "high": result(0.6 + noise, 0.7 - noise)})
-    assert "the high is highest: 10.0 ± 0.0 points above the low." in said
+    assert "the high has the highest mean: 10.0 ± 0.0 points above the low." in said
     assert "(not significant)" in said
     turned = sentences.comparison({"low": result(0.6 + noise), "high": result(0.5 + noise)})
-    assert "the low is highest: 10.0 ± 0.0 points above the high." in turned
+    assert "the low has the highest mean: 10.0 ± 0.0 points above the high." in turned
     assert sentences.comparison({"alone": result(noise)}) == ""
 
 

@@ -53,7 +53,7 @@ def _list() -> None:
     for name, source in DATASETS.items():
         options = ", ".join(f"--data.{option}" for option in source.options)
         takes = f"\n    takes  {options}" if options else ""
-        console.print(f"{name}\n    {source.summary}\n    from   {source.source}{takes}", highlight=False)
+        console.print(f"{name}\n    {source.summary}\n    from   {source.source}{takes}")
 
 
 def _describe(data: DataSet) -> None:
@@ -61,11 +61,11 @@ def _describe(data: DataSet) -> None:
         sizes = sorted(len(members) for members in split.members)
         shape = "x".join(map(str, split.input_shape))
         each = f"{sizes[0]}" if sizes[0] == sizes[-1] else f"{sizes[0]} to {sizes[-1]}"
-        console.print(f"{data.name} {side}: {len(split)} classes, {each} examples each, {shape}", highlight=False)
+        console.print(f"{data.name} {side}: {len(split)} classes, {each} examples each, {shape}")
     if data.left_out:
-        console.print(f"left out: {len(data.left_out)}", highlight=False)
+        console.print(f"left out: {len(data.left_out)}")
         for name, reason in data.left_out:
-            console.print(f"    {name}: {reason}", highlight=False, soft_wrap=True)
+            console.print(f"    {name}: {reason}", soft_wrap=True)
 
 
 def _show(data: DataSet, parsed: Namespace) -> None:
@@ -74,13 +74,11 @@ def _show(data: DataSet, parsed: Namespace) -> None:
     check(split, shape)
     choice = choose(split, shape, parsed.seed, parsed.episode)
     names = split.names()
-    console.print(f"episode {parsed.episode} of seed {parsed.seed}, {shape}", highlight=False)
+    console.print(f"episode {parsed.episode} of seed {parsed.seed}, {shape}")
     for slot, (each, support, query) in enumerate(zip(*choice, strict=True)):
-        console.print(f"    slot {slot}: {split.class_names[each]}", highlight=False, soft_wrap=True)
+        console.print(f"    slot {slot}: {split.class_names[each]}", soft_wrap=True)
         for what, ids in (("support", support), ("query", query)):
-            console.print(
-                f"        {what:<8}{', '.join(names[index] for index in ids)}", highlight=False, soft_wrap=True
-            )
+            console.print(f"        {what:<8}{', '.join(names[index] for index in ids)}", soft_wrap=True)
     if parsed.out is not None:
         if len(split.input_shape) != 3:
             raise ConfigError(
@@ -88,4 +86,4 @@ def _show(data: DataSet, parsed: Namespace) -> None:
             )
         titles = [split.class_names[each] for each in choice.classes]
         write_whole(Path(parsed.out), to_png(episode_figure.draw(gather(split, choice), class_names=titles)))
-        console.print(f"Sheet: {parsed.out}", highlight=False, soft_wrap=True)
+        console.print(f"Sheet: {parsed.out}", soft_wrap=True)

@@ -1,6 +1,6 @@
 """`innerloop demo`: the main job, from nothing to a report in under five minutes.
 
-Three FOMAML learners on letters, alike but for what happens to their head, tested on scripts they have never seen and
+Three FOMAML learners on letters, alike but for what happens to their head, assess on scripts they have never seen and
 on real handwriting.
 """
 
@@ -11,12 +11,12 @@ from jsonargparse import ArgumentParser, Namespace
 from rich.table import Table
 
 from innerloop import driver
-from innerloop.cli.evaluate import tested
+from innerloop.cli.evaluate import assess
 from innerloop.cli.parsing import new_parser
 from innerloop.cli.places import command_line, first_free
 from innerloop.cli.progress import console, follow, watched
 from innerloop.data import DataConfig, load
-from innerloop.data.episode import EpisodeShape
+from innerloop.data.episode import EpisodeShape, ends
 from innerloop.data.split import TEST
 from innerloop.errors import ConfigError, RunError
 from innerloop.models import ModelConfig
@@ -63,12 +63,12 @@ def run(parsed: Namespace) -> None:
     for opened in runs:
         for data, k_shot in TESTS:
             label = f"{opened.name} on {data.name} {k_shot}-shot"
-            opened.keep(tested(opened, data, TEST, EpisodeShape(5, k_shot, 15), how, "last", parsed.seed, label))
+            opened.keep(assess(opened, data, TEST, EpisodeShape(5, k_shot, 15), how, "last", parsed.seed, label))
     page = folder / "report.html"
     write_whole(page, render(runs, "Three learners, one difference: what happens to the head"))
     console.print(summary(runs))
-    console.print("transductive: query images are normalised by one another", highlight=False)
-    console.print(f"Report: {page.resolve()}", highlight=False, soft_wrap=True)
+    console.print("transductive: query images are normalised by one another")
+    console.print(f"Report: {page.resolve()}", soft_wrap=True)
 
 
 def demo_recipe(head_scale: float, head_reset: HeadReset, steps: int, seed: int) -> Recipe:
@@ -86,7 +86,15 @@ def summary(runs: list[OpenedRun]) -> Table:
     shown = Table(title="Accuracy on unseen classes, %", title_justify="left")
     shown.add_column("test")
     shown.add_column("head at test")
-    results = [[kept.evaluation for kept in opened.evaluations()] for opened in runs]
+    # In the order of the tests, not of the files' names.
+    order = [(data.name, k_shot) for data, k_shot in TESTS]
+    results = [
+        sorted(
+            (kept.evaluation for kept in opened.evaluations()),
+            key=lambda result: order.index((result.data_set, ends(result.shape.k_shot)[0])),
+        )
+        for opened in runs
+    ]
     for opened in runs:
         shown.add_column(opened.name.replace("-", " "), justify="right", no_wrap=True)
     for row in zip(*results, strict=True):

@@ -13,8 +13,8 @@ from innerloop.data import DataConfig, load
 from innerloop.data import manifest as manifests
 from innerloop.data.episode import EpisodeShape
 from innerloop.data.sampler import check, choose
-from innerloop.data.split import TEST
-from innerloop.errors import ConfigError
+from innerloop.data.split import TEST, TRAIN, DataSet, Split
+from innerloop.errors import ConfigError, DataError
 from innerloop.report.sentences import percent
 from innerloop.runs import KeptEvaluation, OpenedRun, Which, open_run, untrained
 from innerloop.training import Evaluation, EvaluationConfig, evaluate
@@ -51,14 +51,14 @@ def run(parsed: Namespace) -> None:
         }
     )
     manifest = None if parsed.manifest is None else manifests.read(Path(parsed.manifest))
-    kept = tested(opened, data, parsed.split, shape, how, parsed.checkpoint, parsed.seed, "testing", manifest)
+    kept = assess(opened, data, parsed.split, shape, how, parsed.checkpoint, parsed.seed, "testing", manifest)
     place = opened.keep(kept)
     console.print(table(kept.evaluation))
-    console.print(about(kept.evaluation), highlight=False, soft_wrap=True)
-    console.print(f"Kept in {place}", highlight=False, soft_wrap=True)
+    console.print(about(kept.evaluation), soft_wrap=True)
+    console.print(f"Kept in {place}", soft_wrap=True)
 
 
-def tested(
+def assess(
     opened: OpenedRun,
     data: DataConfig,
     side: str,
@@ -71,12 +71,20 @@ def tested(
 ) -> KeptEvaluation:
     """Test one checkpoint of a run, with a progress bar; on the manifest's episodes where there is one."""
     split = load(data, watched).split(side)
+    if side != TRAIN and data.name == opened.recipe.data.name:
+        _refuse_seen(split, load(opened.recipe.data, watched))
+    checkpoint = opened.chosen(checkpoint)
     if manifest is None:
         check(split, shape)
         choices = [choose(split, shape, seed, index) for index in range(how.episodes)]
     else:
         choices = manifests.replay(split, manifest)
         shape = manifests.shape_of(choices, shape)
+        if shape.ways > opened.recipe.episode.ways:
+            raise ConfigError(
+                f"expected episodes of at most {opened.recipe.episode.ways} ways, which is what the head has rows for, "
+                f"got {shape.ways} in the manifest; test a run with more ways"
+            )
     algorithm = how.applied_to(untrained(opened.recipe, split.input_shape))
     params = opened.state(checkpoint).params
     expected = {name: value.shape for name, value in algorithm.learner.initial_params().items()}
@@ -88,6 +96,17 @@ def tested(
         )
     result = evaluate(algorithm, params, split, shape, counted(label, len(choices)), seed, choices)
     return KeptEvaluation(command_line(), checkpoint, data, result, manifests.record(split, choices))
+
+
+def _refuse_seen(split: Split, trained_on: DataSet) -> None:
+    """Refuse classes the run was trained on: another cut of the same data set can put them on the test side."""
+    seen = {name.split("@")[0] for name in trained_on.split(TRAIN).class_names}
+    shared = sorted(name for name in split.class_names if name.split("@")[0] in seen)
+    if shared:
+        raise DataError(
+            f"expected classes the run has never seen, got {len(shared)} it was trained on ('{shared[0]}' among them); "
+            "test on the cut it was trained with"
+        )
 
 
 def table(result: Evaluation) -> Table:

@@ -1,5 +1,6 @@
 """The command `innerloop`: a verb and its options; errors in one line, never a traceback."""
 
+import io
 import sys
 from argparse import ArgumentError
 from collections.abc import Sequence
@@ -20,15 +21,17 @@ BAD_INPUT, INTERRUPTED = 2, 130
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb and return the exit code: 0, 2 for what was refused, 130 for Ctrl-C."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal without a letter still gets the line
     try:
         return _run(list(sys.argv[1:] if arguments is None else arguments))
     except InnerloopError as error:
         return _refused(str(error))
+    except (OSError, UnicodeError) as error:
+        return _refused(f"expected files and names that can be read and written, got: {error}; check the path")
     except KeyboardInterrupt:
-        print(
-            "innerloop: interrupted; a run in progress was saved, continue it with `innerloop train --resume`",
-            file=sys.stderr,
-        )
+        print("innerloop: interrupted; what was finished is kept", file=sys.stderr)
         return INTERRUPTED
 
 
@@ -49,6 +52,7 @@ def _run(arguments: list[str]) -> int:
     parser.prog, parser.description = f"innerloop {verb}", f"{VERBS[verb][0].upper()}{VERBS[verb][1:]}."
     try:
         parsed = parser.parse_args(arguments[1:])
+        parsed.arguments = arguments[1:]
     except ArgumentError as error:
         raise parsing.one_line(error, parsing.options(parser)) from error
     room.run(parsed)

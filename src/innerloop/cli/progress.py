@@ -11,7 +11,7 @@ from innerloop.data.storage import Item
 
 SECONDS_BETWEEN_LINES = 10  # where there is no terminal
 
-console = Console()
+console = Console(markup=False, emoji=False)
 
 
 def follow(label: str, run: Iterable[driver.Progress]) -> None:
@@ -50,12 +50,12 @@ def _shown(label: str, steps: Iterable[Step], after: int = 0) -> Iterator[Step]:
 
 def _live(label: str, steps: Iterable[Step], after: int) -> Iterator[Step]:
     columns = (
-        TextColumn("{task.description:<22}"),
+        TextColumn("{task.description:<22}", markup=False),
         BarColumn(bar_width=24),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[text]}"),
+        TextColumn("{task.fields[text]}", markup=False),
     )
     with Progress(*columns, console=console) as bar:
         task = bar.add_task(label, total=None, text="")
@@ -80,4 +80,4 @@ def _plain(label: str, steps: Iterable[Step], after: int) -> Iterator[Step]:
             said = now
             left = (now - started) / max(1, done - first) * (total - done)
             clock = f"  {int(left) // 60}:{int(left) % 60:02d} left" if total > done > first else ""
-            console.print(f"{label}  {done}/{total}  {text}{clock}".rstrip(), highlight=False, soft_wrap=True)
+            console.print(f"{label}  {done}/{total}  {text}{clock}".rstrip(), soft_wrap=True)

@@ -8,7 +8,7 @@ from innerloop.cli.parsing import new_parser
 from innerloop.cli.progress import console
 from innerloop.errors import RunError
 from innerloop.report import render
-from innerloop.runs import open_run
+from innerloop.runs import open_together
 from innerloop.runs.files import write_whole
 
 
@@ -23,9 +23,9 @@ def parser() -> ArgumentParser:
 
 def run(parsed: Namespace) -> None:
     """Write the page."""
-    opened = [open_run(folder) for folder in parsed.runs]
+    opened = open_together(parsed.runs)
     place = Path(parsed.out or Path(parsed.runs[0]) / "report.html")
     if not place.parent.is_dir():
         raise RunError(f"expected a folder for the page, got '{place.parent}'; make it or choose another with --out")
     write_whole(place, render(opened, parsed.title))
-    console.print(f"Report: {place}", highlight=False, soft_wrap=True)
+    console.print(f"Report: {place}", soft_wrap=True)

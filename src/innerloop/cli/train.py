@@ -1,5 +1,6 @@
 """`innerloop train`: meta-train a learner by a recipe, or continue a run."""
 
+import shlex
 from contextlib import closing
 from pathlib import Path
 
@@ -10,7 +11,6 @@ from innerloop.cli.parsing import add_recipe, new_parser, to_recipe
 from innerloop.cli.places import command_line, first_free
 from innerloop.cli.progress import console, follow, watched
 from innerloop.errors import ConfigError
-from innerloop.runs import Recipe
 
 
 def parser() -> ArgumentParser:
@@ -26,7 +26,7 @@ def run(parsed: Namespace) -> None:
     """Train."""
     recipe = to_recipe(parsed)
     if parsed.resume is not None:
-        if recipe != Recipe() or parsed.out is not None:
+        if [each for each in parsed.arguments if each not in ("--resume", parsed.resume, f"--resume={parsed.resume}")]:
             raise ConfigError(
                 "expected --resume alone, got other settings beside it; a run continues by the recipe in its folder, "
                 "so leave them out, or train anew with --out"
@@ -37,6 +37,10 @@ def run(parsed: Namespace) -> None:
         named = Path(str(parsed.config[0])).stem if parsed.config else f"{recipe.algorithm.name}-{recipe.data.name}"
         folder = parsed.out or str(first_free(Path("runs") / named))
         progress = driver.begin(recipe, folder, command_line(), watched)
-    with closing(progress):  # type: ignore[type-var]
-        follow(Path(folder).name, progress)
-    console.print(f"Run:  {folder}\nNext: innerloop evaluate {folder}", highlight=False, soft_wrap=True)
+    try:
+        with closing(progress):  # type: ignore[type-var]
+            follow(Path(folder).name, progress)
+    except KeyboardInterrupt:
+        console.print(f"Saved; go on with: innerloop train --resume {shlex.quote(folder)}", soft_wrap=True)
+        raise
+    console.print(f"Run:  {folder}\nNext: innerloop evaluate {shlex.quote(folder)}", soft_wrap=True)

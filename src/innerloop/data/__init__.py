@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
-from innerloop.data import digits, omniglot
-from innerloop.data.split import DataSet, with_rotations
-from innerloop.data.storage import Watch, unwatched
+from innerloop.data import arrays, cifar_fs, digits, fc100, folder, mini_imagenet, omniglot, tiny_imagenet
+from innerloop.data.split import DataSet, data_set, rooted, with_rotations
+from innerloop.data.storage import Watch, prepared, unwatched
 from innerloop.errors import ConfigError, unknown_name
 
 
@@ -34,6 +34,24 @@ def _typeface(watch: Watch = unwatched) -> DataSet:
     return typeface.load(watch)
 
 
+def _images(name: str, room: Any) -> Callable[..., DataSet]:
+    """Return the loader of a data set whose file lists its images: `items`, `sides`, `fingerprint` and `SHAPE`."""
+
+    def load(root: str | None = None, skip_corrupt: bool = False, watch: Watch = unwatched) -> DataSet:
+        place = rooted(name, root)
+        images = prepared(
+            name,
+            room.fingerprint(place),
+            room.SHAPE,
+            lambda: room.items(place),
+            skip_corrupt=skip_corrupt,
+            watch=watch,
+        )
+        return data_set(name, images, room.sides(list(images.class_names)))
+
+    return load
+
+
 DATASETS: Mapping[str, DataSource] = {
     "typeface": DataSource(
         _typeface,
@@ -52,6 +70,48 @@ DATASETS: Mapping[str, DataSource] = {
         "Lake et al. 2015, MIT licence; --data.root FOLDER with the two zips, else downloaded",
         ("root", "split", "skip_corrupt"),
         is_prepared=True,
+    ),
+    "mini_imagenet": DataSource(
+        _images("mini_imagenet", mini_imagenet),
+        "100 ImageNet classes of 600 images, 84x84, in the split of Ravi and Larochelle",
+        "--data.root FOLDER with train.csv, val.csv, test.csv and images/, or the three mini-imagenet-cache-*.pkl; "
+        "ImageNet's terms",
+        ("root", "skip_corrupt"),
+        is_prepared=True,
+    ),
+    "tiny_imagenet": DataSource(
+        _images("tiny_imagenet", tiny_imagenet),
+        "100 classes of Tiny-ImageNet, 64x64, in a fixed 64/16/20 split",
+        "--data.root FOLDER with tiny-imagenet-200.zip (Stanford CS231n) or its unpacked folder; ImageNet's terms",
+        ("root", "skip_corrupt"),
+        is_prepared=True,
+    ),
+    "cifar_fs": DataSource(
+        _images("cifar_fs", cifar_fs),
+        "CIFAR-100's classes, 32x32, in the 64/16/20 split of Bertinetto et al.",
+        "--data.root FOLDER with cifar-100-python.tar.gz or its unpacked folder",
+        ("root", "skip_corrupt"),
+        is_prepared=True,
+    ),
+    "fc100": DataSource(
+        _images("fc100", fc100),
+        "CIFAR-100's classes, 32x32, divided by superclass 60/20/20 as Oreshkin et al. did",
+        "--data.root FOLDER with cifar-100-python.tar.gz or its unpacked folder",
+        ("root", "skip_corrupt"),
+        is_prepared=True,
+    ),
+    "folder": DataSource(
+        folder.load,
+        "your own images: train/validation/test folders of class folders, or one folder and a CSV",
+        "--data.root FOLDER; PNG or JPEG, any size, grey or colour",
+        ("root", "size", "channels", "crop", "skip_corrupt"),
+        is_prepared=True,
+    ),
+    "arrays": DataSource(
+        arrays.load,
+        "your own examples of any shape (images, signals, tables) as NumPy arrays",
+        "--data.root FILE.npz with inputs and labels, or a folder with inputs.npy and labels.npy",
+        ("root",),
     ),
 }
 

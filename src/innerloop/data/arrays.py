@@ -17,7 +17,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from innerloop.data.archives import one_line
-from innerloop.data.split import TEST, TRAIN, VALIDATION
+from innerloop.data.split import TEST, TRAIN, VALIDATION, DataSet, Split, rooted
 from innerloop.errors import DataError
 
 KEYS = ("inputs", "labels", "splits")
@@ -38,6 +38,23 @@ class _Member(NamedTuple):
     open: Callable[[], BufferedIOBase]
     size: int
     load: Callable[[], NDArray[Any]]
+
+
+def load(root: str | None = None) -> DataSet:
+    """Return the data set; nothing is copied or prepared.
+
+    Args:
+        root: A `.npz`, or a folder with one or with the `.npy` files.
+
+    Raises:
+        DataError: Whatever `load_arrays` and `sides` refuse.
+    """
+    inputs, labels, splits = load_arrays(rooted("arrays", root))
+    members = {str(label): np.flatnonzero(labels == label) for label in np.unique(labels)}
+    made = {}
+    for side, names in sides(labels, splits).items():
+        made[side] = Split("arrays", side, inputs, tuple(names), tuple(members[name] for name in names))
+    return DataSet("arrays", made)
 
 
 def load_arrays(root: Path) -> tuple[NDArray[Any], NDArray[np.int64], NDArray[np.character] | None]:

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from innerloop.data import archives
 from innerloop.data.pictures import SUFFIXES, check_options, pixels
-from innerloop.data.split import TEST, TRAIN, VALIDATION
-from innerloop.data.storage import Item
+from innerloop.data.split import TEST, TRAIN, VALIDATION, DataSet, data_set, rooted
+from innerloop.data.storage import Item, Watch, prepared, unwatched
 from innerloop.errors import DataError, did_you_mean
 
 SIDES = {"train": TRAIN, "validation": VALIDATION, "val": VALIDATION, "test": TEST}
@@ -37,6 +37,35 @@ class _Row(NamedTuple):
     class_name: str
     name: str
     read: Callable[[], bytes]
+
+
+def load(
+    root: str | None = None,
+    size: int = 84,
+    channels: int = 3,
+    crop: str = "centre",
+    skip_corrupt: bool = False,
+    watch: Watch = unwatched,
+) -> DataSet:
+    """Return the data set, preparing it into the cache the first time.
+
+    Args:
+        root: The folder.
+        size: Height and width that images are brought to.
+        channels: 1 for grey, 3 for colour.
+        crop: `centre` or `stretch`.
+        skip_corrupt: Whether images that cannot be read are left out, or are an error.
+        watch: Shows how far the preparation has come.
+
+    Raises:
+        DataError: Whatever `items` refuses.
+    """
+    place = rooted("folder", root)
+    listed = items(place, size, channels, crop)  # refuses bad options before anything is looked up
+    key = f"{fingerprint(place)} {crop}"
+    shape = (channels, size, size)
+    images = prepared("folder", key, shape, lambda: listed, skip_corrupt=skip_corrupt, watch=watch)
+    return data_set("folder", images, sides(place))
 
 
 def items(root: Path, size: int = 84, channels: int = 3, crop: str = "centre") -> list[Item]:

@@ -6,6 +6,7 @@ No class stands on two sides. That is checked when a data set is built, not trus
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -98,6 +99,20 @@ class DataSet:
                 f"data set '{self.name}' has no split '{name}'; it has: {known}.{did_you_mean(name, self.splits)}"
             )
         return self.splits[name]
+
+
+def rooted(name: str, root: str | None) -> Path:
+    """Return the place of a data set that has to be told where its files are.
+
+    Raises:
+        DataError: It was not told, or there is nothing.
+    """
+    if root is None:
+        raise DataError(f"expected --data.root for '{name}', got none; `innerloop data list` says what belongs there")
+    place = Path(root)
+    if not place.exists():
+        raise DataError(f"expected the files of '{name}' at '{root}', got nothing there; correct --data.root")
+    return place
 
 
 def data_set(name: str, prepared: Prepared, sides: Mapping[str, Sequence[str]]) -> DataSet:

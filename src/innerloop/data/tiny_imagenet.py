@@ -10,7 +10,7 @@ its split. The archive's other classes are not used.
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from hashlib import sha256
 from importlib.resources import files as resources
@@ -62,7 +62,7 @@ def items(root: Path) -> list[Item]:
     return sorted(listed, key=lambda item: item.name)
 
 
-def sides() -> dict[str, list[str]]:
+def sides(class_names: Sequence[str] = ()) -> dict[str, list[str]]:  # noqa: ARG001
     """Return the classes (WordNet ids) of each side."""
     split = json.loads(_split_file())
     return {side: list(split[key]) for side, key in _KEYS.items()}

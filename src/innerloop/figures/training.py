@@ -19,7 +19,7 @@ LABELS = {
 
 def label(run: OpenedRun) -> str:
     """Return the run's name as words."""
-    return run.name.replace("-", " ").replace("_", " ")
+    return run.title.replace("-", " ").replace("_", " ")
 
 
 def measured(run: OpenedRun, kind: str, what: str) -> Curve:
@@ -36,8 +36,9 @@ def draw(runs: Sequence[OpenedRun], kind: str, what: str) -> Figure:
     # Two parts of one whole are compared by eye: same scale for both.
     together = [measured(run, kind, other)[1] for run in runs for group, other in LABELS if group == kind]
     values = [value for curve in together for value in curve]
-    if kind != "validation" and values:
-        low, high = min(values), max(values)
-        margin = 0.05 * (high - low or 1)
+    if values:
+        scale = 100 if kind == "validation" else 1
+        low, high = scale * min(values), scale * max(values)
+        margin = 0.05 * (high - low or scale)
         figure.axes[0].set_ylim(0 if kind == "contrast" else low - margin, high + margin)
     return figure

@@ -1,7 +1,7 @@
 """Results to one self-contained HTML page: no script, nothing loaded from anywhere, every string escaped."""
 
 import base64
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, replace
 from html import escape
 from typing import NamedTuple
@@ -9,6 +9,7 @@ from typing import NamedTuple
 from innerloop.data import DATASETS, DataConfig, load
 from innerloop.data.episode import ends
 from innerloop.data.sampler import draw
+from innerloop.data.split import TRAIN
 from innerloop.errors import InnerloopError
 from innerloop.figures import episode as episode_figure
 from innerloop.figures import training as training_figure
@@ -38,6 +39,9 @@ th:first-child, td:first-child { text-align: left; }
 td:not(:first-child) { white-space: nowrap; }
 thead th { font-weight: 600; font-size: .86rem; }
 td.best { font-weight: 700; }
+@media (max-width: 34rem) {
+  table { font-size: .8rem; } th, td { padding: .25rem .2rem; } thead th { font-size: .75rem; }
+}
 .small { font-size: .88rem; color: #444; }
 pre { background: #f6f6f6; padding: .8rem; border-radius: .5rem; font-size: .8rem; white-space: pre-wrap; }
 """
@@ -90,7 +94,7 @@ def _tests(runs: Sequence[OpenedRun]) -> list[Test]:
     for run in runs:
         for kept in run.evaluations():
             result = kept.evaluation
-            adapted = (result.inner_steps, result.inner_lr, kept.checkpoint)
+            adapted = (result.inner_steps, result.inner_lr, result.transductive, kept.checkpoint)
             key = (result.data_set, result.split, result.shape, result.seed, len(result.as_trained), *adapted)
             found.setdefault(key, {})[training_figure.label(run)] = kept
     tests = []
@@ -145,10 +149,11 @@ def _episodes(tests: list[Test]) -> str:
         if len(split.input_shape) != 3:
             continue  # what is no picture is not shown as one
         episode = draw(split, replace(kept.evaluation.shape, n_queries=7), kept.evaluation.seed, 0)
+        seen_before = "" if kept.evaluation.split == TRAIN else ", of classes it has never seen"
         caption = (
             f"One episode of {kept.data.name} ({DATASETS[kept.data.name].summary}). A learner adapts to the "
-            f"{'image' if kept.evaluation.shape.k_shot == 1 else 'images'} on the left of each row, never seen in "
-            "training, and must say of every image on the right which row it belongs to."
+            f"{'image' if kept.evaluation.shape.k_shot == 1 else 'images'} on the left of each row{seen_before}, "
+            "and must say of every image on the right which row it belongs to."
         )
         cards.append(_card(to_svg(episode_figure.draw(episode)), caption, f"An episode of {kept.data.name}"))
     return _section("What a task looks like", cards)
@@ -157,11 +162,11 @@ def _episodes(tests: list[Test]) -> str:
 def _curves(runs: Sequence[OpenedRun]) -> str:
     if not any("validation" in record for run in runs for record in run.history):
         return ""
-    record = runs[0].recipe.record
+    counts = _counts(run.recipe.record.validation_episodes for run in runs)
     cards = [
         _card(
             _drawn(runs, "validation", "accuracy"),
-            f"{sentences.speed(runs)} Accuracy after adaptation on {record.validation_episodes} fixed meta-validation "
+            f"{sentences.speed(runs)} Accuracy after adaptation on {counts} fixed meta-validation "
             "episodes, with the head as training left it.",
             "Learning curves",
         ),
@@ -173,6 +178,11 @@ def _curves(runs: Sequence[OpenedRun]) -> str:
         ),
     ]
     return _section("How fast they learn", cards)
+
+
+def _counts(numbers: Iterable[int]) -> str:
+    """Return one number, or all that runs differ in, in the order of the runs."""
+    return " / ".join(str(number) for number in dict.fromkeys(numbers))
 
 
 def _ends(runs: Sequence[OpenedRun], what: str) -> str:
@@ -244,8 +254,8 @@ def _contrast(runs: Sequence[OpenedRun]) -> str:
     ]
     note = (
         '<p class="small">Mean Frobenius norms on '
-        f"{runs[0].recipe.record.probe_episodes} fixed probe episodes, encoder held still in the inner loop: exact for "
-        "a zeroed head at one inner step, otherwise without what the encoder's own inner movement adds.</p>"
+        f"{_counts(run.recipe.record.probe_episodes for run in runs)} fixed probe episodes, encoder held still in the "
+        "inner loop: exact for a zeroed head at one inner step, otherwise without what the encoder's own inner movement adds.</p>"
     )
     return _section("Why: signal and interference in the gradient", cards, note)
 

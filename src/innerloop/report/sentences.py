@@ -11,7 +11,9 @@ from innerloop.training import Evaluation
 
 
 def percent(interval: Interval) -> str:
-    """Return `61.2 ± 1.1`, in percent."""
+    """Return `61.2 ± 1.1`, in percent; one observation has no interval."""
+    if interval.observations == 1:
+        return f"{100 * interval.mean:.1f} (one episode)"
     return f"{100 * interval.mean:.1f} ± {100 * interval.half_width:.1f}"
 
 
@@ -73,7 +75,7 @@ def comparison(results: Mapping[str, Evaluation]) -> str:
                 gap = paired_difference(*arms)
                 gaps.append(f"{percent(gap)} points above the {name}" + ("" if gap.low > 0 else " (not significant)"))
         if gaps:
-            sentences.append(f"{capital(how)}, the {best} is highest: {listed(gaps)}.")
+            sentences.append(f"{capital(how)}, the {best} has the highest mean: {listed(gaps)}.")
     return " ".join(sentences)
 
 
@@ -106,8 +108,7 @@ def separation(runs: Sequence[OpenedRun]) -> str:
         same, different = (measured(run, "cosine", what)[1] for what in ("same_class", "different_class"))
         if same:
             gap, end = same[0] - different[0], same[-1] - different[-1]
-            verb = "grows" if end > gap else "shrinks"
-            parts.append(f"the {label(run)}'s {verb} from {gap:.2f} to {end:.2f}")
+            parts.append(f"the {label(run)}'s {_moved(gap, end, 2, 'grows', 'shrinks')}")
     return f"The gap between both cosines: {'; '.join(parts)}." if parts else ""
 
 
@@ -117,11 +118,11 @@ def movement(runs: Sequence[OpenedRun], kind: str, what: str, digits: int = 2) -
     for run in runs:
         values = measured(run, kind, what)[1]
         if values:
-            verb = "rises" if values[-1] > values[0] else "falls" if values[-1] < values[0] else "stays"
-            ends = (
-                f"at {values[-1]:.{digits}f}"
-                if verb == "stays"
-                else (f"from {values[0]:.{digits}f} to {values[-1]:.{digits}f}")
-            )
-            parts.append(f"the {label(run)}'s {verb} {ends}")
+            parts.append(f"the {label(run)}'s {_moved(values[0], values[-1], digits, 'rises', 'falls')}")
     return f"{capital('; '.join(parts))}." if parts else ""
+
+
+def _moved(first: float, last: float, digits: int, up: str, down: str) -> str:
+    """Say how a number moved, as far as the digits shown can tell."""
+    start, end = (f"{value:.{digits}f}" for value in (first, last))
+    return f"stays at {end}" if start == end else f"{up if last > first else down} from {start} to {end}"

@@ -3,7 +3,7 @@
 from innerloop.runs import history
 from innerloop.runs.checkpoint import Best, read_checkpoint, write_checkpoint
 from innerloop.runs.directory import RunDirectory
-from innerloop.runs.opened import KeptEvaluation, OpenedRun, Which, open_run
+from innerloop.runs.opened import KeptEvaluation, OpenedRun, Which, open_run, open_together
 from innerloop.runs.recipe import (
     Recipe,
     RecordConfig,
@@ -29,6 +29,7 @@ __all__ = [
     "from_values",
     "history",
     "open_run",
+    "open_together",
     "read_checkpoint",
     "training_batch",
     "untrained",

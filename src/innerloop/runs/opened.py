@@ -1,7 +1,9 @@
 """A run read back from its folder."""
 
 import json
-from dataclasses import asdict, dataclass
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -38,6 +40,7 @@ class OpenedRun:
     recipe: Recipe
     history: list[history.Record]
     about: dict[str, Any]
+    title: str = ""
 
     @property
     def name(self) -> str:
@@ -83,6 +86,23 @@ class OpenedRun:
         return place
 
 
+def open_together(folders: Sequence[str | Path]) -> list[OpenedRun]:
+    """Open runs to be compared; runs of one name are titled by as much of their path as tells them apart.
+
+    Raises:
+        RunError: One is no run, or is given twice.
+    """
+    runs = [open_run(folder) for folder in folders]
+    places = [run.directory.folder.resolve() for run in runs]
+    if len(set(places)) != len(places):
+        raise RunError("expected every run once, got one twice; name different folders to compare")
+    words = [re.sub("[-_ ]+", " ", run.name) for run in runs]
+    return [
+        run if words.count(word) == 1 else replace(run, title="/".join(place.parts[-3:]))
+        for run, word, place in zip(runs, words, places, strict=True)
+    ]
+
+
 def open_run(folder: str | Path) -> OpenedRun:
     """Open a run.
 
@@ -97,6 +117,7 @@ def open_run(folder: str | Path) -> OpenedRun:
         from_yaml(_text(directory.recipe), str(directory.recipe)),
         history.read(directory.history),
         _json(directory.about) if directory.about.exists() else {},
+        directory.folder.resolve().name,
     )
 
 
