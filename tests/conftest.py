@@ -30,6 +30,14 @@ def omniglot_root() -> Path:
     return place
 
 
+@pytest.fixture(scope="session")
+def tiny_imagenet_root() -> Path:
+    place = SUPPLIED / "tiny-imagenet"
+    if not (place / "tiny-imagenet-200-subset.zip").is_file():
+        pytest.skip(f"the subset of Tiny-ImageNet is not at {place}")
+    return place
+
+
 @pytest.fixture(autouse=True)
 def _global_generator_untouched():
     before = torch.get_rng_state()

@@ -3,6 +3,7 @@
 Knows nothing of terminals: it yields what happened, and whoever iterates shows it.
 """
 
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -103,9 +104,9 @@ def _drive(recipe: Recipe, workshop: Workshop, directory: RunDirectory, start: S
             record = _measured(recipe, workshop, state)
             now = time.perf_counter()
             record["seconds"], clock = now - clock, now
-            accuracy = record.get("validation", {}).get("accuracy", float("-inf"))
-            if accuracy > best.accuracy:
-                best = Best(accuracy, state.step)
+            score = _score(record)
+            if score > best.score:
+                best = Best(score, state.step)
                 write_checkpoint(directory.best, state, best)
             history.append(directory.history, record)
             recorded = state
@@ -120,6 +121,12 @@ def _drive(recipe: Recipe, workshop: Workshop, directory: RunDirectory, start: S
             write_checkpoint(directory.last, recorded, best)
 
 
+def _score(record: history.Record) -> float:
+    """Return what the best checkpoint has most of: validation accuracy, or minus the loss of real targets."""
+    validation = record.get("validation", {})
+    return float(validation["accuracy"]) if "accuracy" in validation else -float(validation.get("loss", "inf"))
+
+
 def _due(every: int, step: int, steps: int) -> bool:
     return step == steps or (every > 0 and step % every == 0)
 
@@ -128,7 +135,9 @@ def _measured(recipe: Recipe, workshop: Workshop, state: State) -> history.Recor
     """Return the step's record, with the measurements that are due."""
     record: history.Record = {"step": state.step}
     if state.step > 0:
-        record |= {"loss": state.loss, "accuracy": state.accuracy}
+        record["loss"] = state.loss
+        if not math.isnan(state.accuracy):  # real targets have none
+            record["accuracy"] = state.accuracy
     wanted, steps = recipe.record, recipe.training.steps
 
     def due(every: int) -> bool:
@@ -140,7 +149,7 @@ def _measured(recipe: Recipe, workshop: Workshop, state: State) -> history.Recor
         indices = range(wanted.validation_episodes)
         seed = derived_seed(recipe.seed, "validation")
         result = evaluate(algorithm, state.params, held_out, recipe.episode, indices, seed)
-        record["validation"] = {"accuracy": result.interval().mean, "zeroed": result.interval(zero_head=True).mean}
+        record["validation"] = {result.measure: result.interval().mean, "zeroed": result.interval(zero_head=True).mean}
     if due(wanted.contrast) or due(wanted.cosine):
         held_out = workshop.data.split(VALIDATION)
         seed = derived_seed(recipe.seed, "probe")

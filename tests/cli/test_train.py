@@ -77,17 +77,17 @@ def test_ctrl_c_saves_the_run_and_says_how_to_go_on(shell, small):
     process = subprocess.Popen(
         [str(COMMAND), "train", *small, "--training.steps=100000", "--out=run", "--record.checkpoint=0"],
         cwd=shell.folder,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
     )
     while len(history_lines(shell.folder / "run")) < 5:
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate()
+    said, _ = process.communicate()
     assert process.returncode == 130
     assert "Traceback" not in said
-    assert "--resume" in said
+    assert "go on with: innerloop train --resume run" in said
     run = open_run(shell.folder / "run")
     assert run.state("last").step == run.history[-1]["step"] >= 4
 

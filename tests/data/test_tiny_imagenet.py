@@ -1,6 +1,5 @@
 import io
 import zipfile
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,15 +9,6 @@ from innerloop.data.tiny_imagenet import ADDRESS, fingerprint, items, sides
 from innerloop.errors import DataError
 
 CLASSES = [name for names in sides().values() for name in names]
-
-
-@pytest.fixture(scope="session")
-def tiny_imagenet_root() -> Path:
-    places = [Path(__file__).resolve().parents[3] / "shared", Path("/work/shared")]
-    for place in places:
-        if (place / "data" / "tiny-imagenet" / "tiny-imagenet-200-subset.zip").is_file():
-            return place / "data" / "tiny-imagenet"
-    pytest.skip(f"the subset of Tiny-ImageNet is at none of {', '.join(map(str, places))}")
 
 
 def picture(size=(64, 64), mode="RGB") -> bytes:

@@ -62,7 +62,7 @@ def page(tmp_path_factory):
         run = open_run(folder / name)
         for data, k_shot in ((DataConfig("typeface"), 1), (DataConfig("digits"), 5)):
             split = load(data).split("test")
-            algorithm = untrained(run.recipe, split.input_shape)
+            algorithm = untrained(run.recipe, split)
             shape = EpisodeShape(5, k_shot, 3)
             result = evaluate(algorithm, run.state("last").params, split, shape, range(3), 0)
             run.keep(KeptEvaluation("innerloop evaluate", "last", data, result))

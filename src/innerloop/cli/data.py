@@ -8,6 +8,7 @@ from innerloop.cli.parsing import add_data, new_parser, to_data
 from innerloop.cli.progress import console, watched
 from innerloop.data import DATASETS, DataConfig, load
 from innerloop.data.episode import EpisodeShape
+from innerloop.data.family import Family
 from innerloop.data.sampler import check, choose, gather
 from innerloop.data.split import TEST, DataSet
 from innerloop.errors import ConfigError, unknown_name
@@ -58,8 +59,11 @@ def _list() -> None:
 
 def _describe(data: DataSet) -> None:
     for side, split in data.splits.items():
-        sizes = sorted(len(members) for members in split.members)
         shape = "x".join(map(str, split.input_shape))
+        if isinstance(split, Family):
+            console.print(f"{data.name} {side}: tasks given by a formula, inputs of {shape}")
+            continue
+        sizes = sorted(len(members) for members in split.members)
         each = f"{sizes[0]}" if sizes[0] == sizes[-1] else f"{sizes[0]} to {sizes[-1]}"
         console.print(f"{data.name} {side}: {len(split)} classes, {each} examples each, {shape}")
     if data.left_out:
@@ -69,7 +73,7 @@ def _describe(data: DataSet) -> None:
 
 
 def _show(data: DataSet, parsed: Namespace) -> None:
-    split = data.split(parsed.split)
+    split = data.classes(parsed.split)
     shape = EpisodeShape(parsed.n_way, parsed.k_shot, parsed.n_queries)
     check(split, shape)
     choice = choose(split, shape, parsed.seed, parsed.episode)

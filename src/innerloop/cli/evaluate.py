@@ -13,9 +13,9 @@ from innerloop.data import DataConfig, load
 from innerloop.data import manifest as manifests
 from innerloop.data.episode import EpisodeShape
 from innerloop.data.sampler import check, choose
-from innerloop.data.split import TEST, TRAIN, DataSet, Split
+from innerloop.data.split import TEST, TRAIN, Split
 from innerloop.errors import ConfigError, DataError
-from innerloop.report.sentences import percent
+from innerloop.report.sentences import written
 from innerloop.runs import KeptEvaluation, OpenedRun, Which, open_run, untrained
 from innerloop.training import Evaluation, EvaluationConfig, evaluate
 
@@ -71,21 +71,22 @@ def assess(
 ) -> KeptEvaluation:
     """Test one checkpoint of a run, with a progress bar; on the manifest's episodes where there is one."""
     split = load(data, watched).split(side)
-    if side != TRAIN and data.name == opened.recipe.data.name:
-        _refuse_seen(split, load(opened.recipe.data, watched))
+    check(split, shape)
     checkpoint = opened.chosen(checkpoint)
-    if manifest is None:
-        check(split, shape)
+    choices = None
+    if isinstance(split, Split):
+        if side != TRAIN and data.name == opened.recipe.data.name:
+            _refuse_seen(split, load(opened.recipe.data, watched).classes(TRAIN))
         choices = [choose(split, shape, seed, index) for index in range(how.episodes)]
-    else:
-        choices = manifests.replay(split, manifest)
+    if manifest is not None:
+        choices = manifests.replay(load(data).classes(side), manifest)
         shape = manifests.shape_of(choices, shape)
         if shape.ways > opened.recipe.episode.ways:
             raise ConfigError(
                 f"expected episodes of at most {opened.recipe.episode.ways} ways, which is what the head has rows for, "
                 f"got {shape.ways} in the manifest; test a run with more ways"
             )
-    algorithm = how.applied_to(untrained(opened.recipe, split.input_shape))
+    algorithm = how.applied_to(untrained(opened.recipe, split))
     params = opened.state(checkpoint).params
     expected = {name: value.shape for name, value in algorithm.learner.initial_params().items()}
     if {name: value.shape for name, value in params.items()} != expected:
@@ -94,13 +95,15 @@ def assess(
             f"expected images that fit the run's network, got {size} in '{data.name}'; "
             "test on data of the size it was trained on"
         )
-    result = evaluate(algorithm, params, split, shape, counted(label, len(choices)), seed, choices)
-    return KeptEvaluation(command_line(), checkpoint, data, result, manifests.record(split, choices))
+    count = how.episodes if choices is None else len(choices)
+    result = evaluate(algorithm, params, split, shape, counted(label, count), seed, choices)
+    record = manifests.record(split, choices) if isinstance(split, Split) and choices is not None else None
+    return KeptEvaluation(command_line(), checkpoint, data, result, record)
 
 
-def _refuse_seen(split: Split, trained_on: DataSet) -> None:
+def _refuse_seen(split: Split, trained_on: Split) -> None:
     """Refuse classes the run was trained on: another cut of the same data set can put them on the test side."""
-    seen = {name.split("@")[0] for name in trained_on.split(TRAIN).class_names}
+    seen = {name.split("@")[0] for name in trained_on.class_names}
     shared = sorted(name for name in split.class_names if name.split("@")[0] in seen)
     if shared:
         raise DataError(
@@ -113,10 +116,14 @@ def table(result: Evaluation) -> Table:
     """Return accuracy by inner step, with the head as trained and zeroed."""
     shown = Table(title=f"{result.data_set}, {result.split} classes, {result.shape}", title_justify="left")
     shown.add_column("inner steps", justify="right")
-    shown.add_column("accuracy, %", justify="right")
-    shown.add_column("head zeroed first, %", justify="right")
+    shown.add_column("accuracy, %" if result.measure == "accuracy" else "query loss", justify="right")
+    shown.add_column("head zeroed first", justify="right")
     for step in range(result.inner_steps + 1):
-        shown.add_row(str(step), percent(result.interval(step=step)), percent(result.interval(True, step)))
+        shown.add_row(
+            str(step),
+            written(result.interval(step=step), result.measure),
+            written(result.interval(True, step), result.measure),
+        )
     return shown
 
 

@@ -21,7 +21,8 @@ def follow(label: str, run: Iterable[driver.Progress]) -> None:
     def text(progress: driver.Progress) -> str:
         known.update({name: progress.record[name] for name in ("loss", "accuracy") if name in progress.record})
         if "validation" in progress.record:
-            known["validation"] = progress.record["validation"]["accuracy"]
+            held_out = progress.record["validation"]
+            known["validation"] = held_out.get("accuracy", held_out.get("loss"))
         parts = (f"{name} {value:.3f}" for name, value in known.items())
         return "  ".join(parts)
 

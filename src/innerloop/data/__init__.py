@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
-from innerloop.data import arrays, cifar_fs, digits, fc100, folder, mini_imagenet, omniglot, tiny_imagenet
+from innerloop.data import arrays, cifar_fs, digits, families, fc100, folder, mini_imagenet, omniglot, tiny_imagenet
 from innerloop.data.split import DataSet, data_set, rooted, with_rotations
 from innerloop.data.storage import Watch, prepared, unwatched
 from innerloop.errors import ConfigError, unknown_name
@@ -112,6 +112,17 @@ DATASETS: Mapping[str, DataSource] = {
         "your own examples of any shape (images, signals, tables) as NumPy arrays",
         "--data.root FILE.npz with inputs and labels, or a folder with inputs.npy and labels.npy",
         ("root",),
+    ),
+    "sinusoid": DataSource(
+        families.sinusoid, "regression: a sine wave of its own for each task", "Finn et al. 2017, section 5.1; drawn"
+    ),
+    "linear_regression": DataSource(
+        families.linear_regression,
+        "regression: a linear function of 60 inputs of its own for each task, with noise",
+        "the mixed linear regression of Bernacchia 2021; drawn",
+    ),
+    "gaussians": DataSource(
+        families.gaussians, "classes that are Gaussian clouds in 16 dimensions", "drawn, for tests"
     ),
 }
 

@@ -80,6 +80,12 @@ def ends(count: Count) -> tuple[int, int]:
     return (count, count) if isinstance(count, int) else count
 
 
+def drawn(count: Count, rng: torch.Generator) -> int:
+    """Draw a number from its range; a fixed one draws nothing."""
+    least, most = ends(count)
+    return least if least == most else int(torch.randint(least, most + 1, (), generator=rng))
+
+
 def task(batch: Episode, index: int) -> Episode:
     """Return one episode of stacked ones."""
     return Episode(*(Examples(part.inputs[index], part.targets[index]) for part in batch))

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from innerloop.data.augment import NONE, Augmentation
-from innerloop.data.episode import Batch, Count, Episode, EpisodeShape, Examples, ends, stacked
+from innerloop.data.episode import Batch, Episode, EpisodeShape, Examples, drawn, ends, stacked
+from innerloop.data.family import Family
 from innerloop.data.split import Split
 from innerloop.errors import DataError
 from innerloop.seeds import generator
@@ -29,12 +30,14 @@ class Choice(NamedTuple):
     query: Ids
 
 
-def check(split: Split, shape: EpisodeShape) -> None:
+def check(split: Split | Family, shape: EpisodeShape) -> None:
     """Refuse a split that cannot fill episodes of this shape.
 
     Raises:
         DataError: Too few classes, or a class with too few examples.
     """
+    if isinstance(split, Family):
+        return  # a formula never runs out of examples
     where = f"'{split.data_set}' {split.name}"
     if len(split) < shape.ways:
         raise DataError(
@@ -55,27 +58,22 @@ def choose(split: Split, shape: EpisodeShape, seed: int, index: int) -> Choice:
     return _choose(split, shape, _stream(split, seed, index))
 
 
-def _stream(split: Split, seed: int, index: int) -> torch.Generator:
+def _stream(split: Split | Family, seed: int, index: int) -> torch.Generator:
     return generator(seed, "episodes", split.data_set, split.name, index)
 
 
 def _choose(split: Split, shape: EpisodeShape, rng: torch.Generator) -> Choice:
-    n_way, n_queries = _drawn(shape.n_way, rng), _drawn(shape.n_queries, rng)
-    k_shot = _drawn(shape.k_shot, rng) if shape.is_balanced else 0
+    n_way, n_queries = drawn(shape.n_way, rng), drawn(shape.n_queries, rng)
+    k_shot = drawn(shape.k_shot, rng) if shape.is_balanced else 0
     classes = _classes(len(split), n_way, shape, rng)
     support, query = [], []
     for each in classes:
-        shots = k_shot or _drawn(shape.k_shot, rng)
+        shots = k_shot or drawn(shape.k_shot, rng)
         members = split.members[each]
         order = torch.randperm(len(members), generator=rng)[: shots + n_queries].numpy()
         support.append(members[order[:shots]])
         query.append(members[order[shots:]])
     return Choice(tuple(classes), tuple(support), tuple(query))
-
-
-def _drawn(count: Count, rng: torch.Generator) -> int:
-    least, most = ends(count)
-    return least if least == most else int(torch.randint(least, most + 1, (), generator=rng))
 
 
 def _classes(available: int, n_way: int, shape: EpisodeShape, rng: torch.Generator) -> list[int]:
@@ -89,18 +87,22 @@ def _classes(available: int, n_way: int, shape: EpisodeShape, rng: torch.Generat
     ]
 
 
-def draw(split: Split, shape: EpisodeShape, seed: int, index: int, augmentation: Augmentation = NONE) -> Episode:
+def draw(
+    split: Split | Family, shape: EpisodeShape, seed: int, index: int, augmentation: Augmentation = NONE
+) -> Episode:
     """Draw one episode; examples are ordered by slot.
 
     Returns:
-        Inputs as float32 [example *dims], images in [0, 1]; targets int64 [example].
+        Inputs as float32 [example *dims], images in [0, 1]; targets int64 [example], or float32 [example outputs].
     """
     rng = _stream(split, seed, index)
+    if isinstance(split, Family):
+        return split.sample(shape, rng)
     return gather(split, _choose(split, shape, rng), augmentation, rng=rng)
 
 
 def draw_batch(
-    split: Split, shape: EpisodeShape, seed: int, indices: Iterable[int], augmentation: Augmentation = NONE
+    split: Split | Family, shape: EpisodeShape, seed: int, indices: Iterable[int], augmentation: Augmentation = NONE
 ) -> Batch:
     """Draw the episodes of these indices, stacked along a leading task axis where the shape is fixed."""
     return stacked([draw(split, shape, seed, index, augmentation) for index in indices])

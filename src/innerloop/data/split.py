@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from innerloop.data.family import Family
 from innerloop.data.storage import LeftOut, Prepared
 from innerloop.errors import ConfigError, DataError, did_you_mean
 
@@ -76,14 +77,15 @@ class DataSet:
     """
 
     name: str
-    splits: Mapping[str, Split]
+    splits: Mapping[str, Split | Family]
     left_out: tuple[LeftOut, ...] = field(default=())
 
     def __post_init__(self) -> None:
-        for side, split in self.splits.items():
+        stored = {side: split for side, split in self.splits.items() if isinstance(split, Split)}
+        for side, split in stored.items():
             if len(set(split.class_names)) != len(split.class_names):
                 raise DataError(f"expected every class of '{self.name}' {side} once, got one twice; rename or merge it")
-        for (left, first), (right, second) in combinations(self.splits.items(), 2):
+        for (left, first), (right, second) in combinations(stored.items(), 2):
             shared = sorted(set(first.class_names) & set(second.class_names))
             if shared:
                 raise DataError(
@@ -91,7 +93,18 @@ class DataSet:
                     f"{right} ('{shared[0]}' among them); leave each class on one side"
                 )
 
-    def split(self, name: str) -> Split:
+    def classes(self, name: str) -> Split:
+        """Return the split of this name, of a data set that has classes.
+
+        Raises:
+            DataError: It has no such split, or its tasks are given by a formula.
+        """
+        split = self.split(name)
+        if isinstance(split, Family):
+            raise DataError(f"expected a data set with classes, got '{self.name}', whose tasks are given by a formula")
+        return split
+
+    def split(self, name: str) -> Split | Family:
         """Return the split of this name."""
         if name not in self.splits:
             known = ", ".join(self.splits)
@@ -159,7 +172,8 @@ def with_rotations(data: DataSet) -> DataSet:
     Raises:
         ConfigError: The examples are not square images.
     """
-    shape = next(iter(data.splits.values())).input_shape
+    sides = {side: data.classes(side) for side in data.splits}
+    shape = next(iter(sides.values())).input_shape
     if len(shape) != 3 or shape[1] != shape[2]:
         raise ConfigError(f"expected square images to turn, got examples of shape {shape}; leave data.rotations out")
     name = f"{data.name}-rotations"
@@ -173,6 +187,6 @@ def with_rotations(data: DataSet) -> DataSet:
             members=split.members * 4,
             turns=tuple(turn for turn in range(4) for _ in split.class_names),
         )
-        for side, split in data.splits.items()
+        for side, split in sides.items()
     }
     return replace(data, name=name, splits=splits)

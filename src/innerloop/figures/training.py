@@ -24,7 +24,7 @@ def label(run: OpenedRun) -> str:
 
 def measured(run: OpenedRun, kind: str, what: str) -> Curve:
     """Return the outer steps at which something was measured, and the values."""
-    found = [(record["step"], record[kind][what]) for record in run.history if kind in record]
+    found = [(record["step"], record[kind][what]) for record in run.history if what in record.get(kind, {})]
     return [step for step, _ in found], [value for _, value in found]
 
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from innerloop.data import DATASETS, DataConfig, load
 from innerloop.data.episode import ends
+from innerloop.data.family import Family
 from innerloop.data.sampler import draw
 from innerloop.data.split import TRAIN
 from innerloop.errors import InnerloopError
@@ -146,7 +147,7 @@ def _episodes(tests: list[Test]) -> str:
             split = load(kept.data).split(kept.evaluation.split)
         except InnerloopError:
             continue  # the numbers stand without the pictures when the data have moved
-        if len(split.input_shape) != 3:
+        if isinstance(split, Family) or len(split.input_shape) != 3:
             continue  # what is no picture is not shown as one
         episode = draw(split, replace(kept.evaluation.shape, n_queries=7), kept.evaluation.seed, 0)
         seen_before = "" if kept.evaluation.split == TRAIN else ", of classes it has never seen"
@@ -160,7 +161,7 @@ def _episodes(tests: list[Test]) -> str:
 
 
 def _curves(runs: Sequence[OpenedRun]) -> str:
-    if not any("validation" in record for run in runs for record in run.history):
+    if not any("accuracy" in record.get("validation", {}) for run in runs for record in run.history):
         return ""
     counts = _counts(run.recipe.record.validation_episodes for run in runs)
     cards = [
@@ -204,7 +205,8 @@ def _table(test: Test) -> str:
         (f"adapted, {taken}", lambda result: result.interval()),
         (f"head zeroed, {taken}", lambda result: result.interval(zero_head=True)),
     ]
-    best = [max(measure(result).mean for result in results.values()) for _, measure in columns]
+    highest = max if sample.measure == "accuracy" else min
+    best = [highest(measure(result).mean for result in results.values()) for _, measure in columns]
     rows = []
     for name, result in results.items():
         cells = []
@@ -212,7 +214,7 @@ def _table(test: Test) -> str:
             interval = measure(result)
             winning = len(results) > 1 and interval.mean == top and column != "before adaptation"
             mark = ' class="best"' if winning else ""
-            cells.append(f"<td{mark}>{sentences.percent(interval)}</td>")
+            cells.append(f"<td{mark}>{sentences.written(interval, result.measure)}</td>")
         rows.append(f"<tr><td>{escape(name)}</td>{''.join(cells)}</tr>")
     head = "".join(f"<th>{escape(column)}</th>" for column, _ in columns)
     normalised = (
@@ -222,7 +224,7 @@ def _table(test: Test) -> str:
     )
     checkpoints = sorted({kept.checkpoint for kept in test.kept.values()})
     note = (
-        f"Accuracy in percent, mean and 95% interval over {len(sample.as_trained)} episodes with "
+        f"{'Accuracy in percent' if sample.measure == 'accuracy' else 'Query loss'}, mean and 95% interval over {len(sample.as_trained)} episodes with "
         f"{sample.shape.n_queries} queries a class, seed {sample.seed}, inner rate {sample.inner_lr:g}, "
         f"{sentences.listed(checkpoints)} checkpoint. {normalised}"
     )
@@ -255,7 +257,8 @@ def _contrast(runs: Sequence[OpenedRun]) -> str:
     note = (
         '<p class="small">Mean Frobenius norms on '
         f"{_counts(run.recipe.record.probe_episodes for run in runs)} fixed probe episodes, encoder held still in the "
-        "inner loop: exact for a zeroed head at one inner step, otherwise without what the encoder's own inner movement adds.</p>"
+        "inner loop: exact for a zeroed head at one inner step, otherwise without what the encoder's own inner "
+        "movement adds.</p>"
     )
     return _section("Why: signal and interference in the gradient", cards, note)
 

@@ -7,7 +7,7 @@ from innerloop.figures.style import Curve
 from innerloop.figures.training import label, measured
 from innerloop.runs import OpenedRun
 from innerloop.statistics import Interval, paired_difference
-from innerloop.training import Evaluation
+from innerloop.training import Evaluation, Measure
 
 
 def percent(interval: Interval) -> str:
@@ -15,6 +15,13 @@ def percent(interval: Interval) -> str:
     if interval.observations == 1:
         return f"{100 * interval.mean:.1f} (one episode)"
     return f"{100 * interval.mean:.1f} ± {100 * interval.half_width:.1f}"
+
+
+def written(interval: Interval, measure: Measure) -> str:
+    """Return an accuracy in percent, and a loss as it is."""
+    if measure == "accuracy":
+        return percent(interval)
+    return f"{interval.mean:.3f} ± {interval.half_width:.3f}"
 
 
 def listed(parts: Sequence[str]) -> str:
@@ -58,7 +65,7 @@ def _reaching(mark: int, curves: Mapping[str, Curve]) -> str:
 
 def comparison(results: Mapping[str, Evaluation]) -> str:
     """Say who is ahead on one test, in pairs over the same episodes, with the head as trained and zeroed."""
-    if len(results) < 2:
+    if len(results) < 2 or any(result.measure != "accuracy" for result in results.values()):
         return ""
     sentences = []
     for zero_head, how in ((False, "with the head as trained"), (True, "with every head zeroed before adaptation")):

@@ -18,9 +18,9 @@ GROUPS = ("params", "optimizer", "first_head")
 
 @dataclass(frozen=True)
 class Best:
-    """The best meta-validation accuracy so far, and the outer step it was reached at."""
+    """The best meta-validation score so far (accuracy, or minus the loss of real targets), and its outer step."""
 
-    accuracy: float = float("-inf")
+    score: float = float("-inf")
     step: int = -1
 
 
@@ -32,7 +32,7 @@ def write_checkpoint(place: Path, state: State, best: Best) -> None:
         "step": state.step,
         "loss": state.loss,
         "accuracy": state.accuracy,
-        "best_accuracy": best.accuracy,
+        "best_score": best.score,
         "best_step": best.step,
     }
     # One key, since safetensors writes several in no fixed order, and equal states should be equal bytes.
@@ -57,7 +57,7 @@ def read_checkpoint(place: Path) -> tuple[State, Best]:
             for key in file.keys():  # noqa: SIM118 (not a dict)
                 group, name = key.split(":", 1)
                 groups[group][name] = file.get_tensor(key)
-        best = Best(about["best_accuracy"], about["best_step"])
+        best = Best(about["best_score"], about["best_step"])
         return State(about["step"], **groups, loss=about["loss"], accuracy=about["accuracy"]), best
     except FileNotFoundError as error:
         raise RunError(f"expected a checkpoint at '{place}', got none; train the run first") from error

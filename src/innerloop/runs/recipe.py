@@ -15,8 +15,9 @@ from innerloop.algorithms import build as build_algorithm
 from innerloop.data import DataConfig, load
 from innerloop.data.augment import Augmentation
 from innerloop.data.episode import Batch, EpisodeShape
+from innerloop.data.family import Family
 from innerloop.data.sampler import check, draw_batch
-from innerloop.data.split import TRAIN, VALIDATION, DataSet
+from innerloop.data.split import TRAIN, VALIDATION, DataSet, Split
 from innerloop.data.storage import Watch, unwatched
 from innerloop.errors import ConfigError
 from innerloop.inner import InnerLoop
@@ -103,14 +104,30 @@ def build(recipe: Recipe, watch: Watch = unwatched) -> Workshop:
     check(train, recipe.episode)
     if recipe.record.validation or recipe.record.contrast or recipe.record.cosine:
         check(data.split(VALIDATION), recipe.episode)
-    algorithm = untrained(recipe, train.input_shape)
+    _refuse_mismatch(recipe, train)
+    algorithm = untrained(recipe, train)
     start = initial_state(algorithm, algorithm.learner.initial_params(), recipe.training)
     return Workshop(data, algorithm, start)
 
 
-def untrained(recipe: Recipe, input_shape: tuple[int, ...]) -> Algorithm:
-    """Build the recipe's algorithm with its learner for inputs of this shape."""
-    learner = build_learner(recipe.model, input_shape, recipe.episode.ways, recipe.seed)
+def _refuse_mismatch(recipe: Recipe, split: Split | Family) -> None:
+    if not isinstance(split, Family) or split.outputs is None:
+        return
+    if recipe.inner.loss != "mse":
+        raise ConfigError(
+            f"expected --inner.loss=mse for the real targets of '{split.data_set}', got {recipe.inner.loss}"
+        )
+    if recipe.record.contrast or recipe.record.cosine:
+        raise ConfigError(
+            f"expected classes to measure record.contrast and record.cosine, got the real targets of '{split.data_set}'; "
+            "set both to 0"
+        )
+
+
+def untrained(recipe: Recipe, split: Split | Family) -> Algorithm:
+    """Build the recipe's algorithm, with a head for the split's classes or real outputs."""
+    outputs = split.outputs if isinstance(split, Family) and split.outputs else recipe.episode.ways
+    learner = build_learner(recipe.model, split.input_shape, outputs, recipe.seed)
     return build_algorithm(recipe.algorithm, learner, recipe.inner)
 
 

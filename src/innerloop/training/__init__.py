@@ -1,6 +1,6 @@
 """Training: the outer loop, what becomes of the head between its steps, and how good the result is."""
 
-from innerloop.training.evaluate import Evaluation, EvaluationConfig, accuracy_by_step, evaluate
+from innerloop.training.evaluate import Evaluation, EvaluationConfig, Measure, evaluate, score_by_step
 from innerloop.training.head_reset import HeadReset, reset_head
 from innerloop.training.loop import State, TrainingConfig, initial_state, train
 
@@ -8,11 +8,12 @@ __all__ = [
     "Evaluation",
     "EvaluationConfig",
     "HeadReset",
+    "Measure",
     "State",
     "TrainingConfig",
-    "accuracy_by_step",
     "evaluate",
     "initial_state",
     "reset_head",
+    "score_by_step",
     "train",
 ]

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -11,13 +11,16 @@ from numpy.typing import NDArray
 
 from innerloop.algorithms import Algorithm
 from innerloop.data.episode import Episode, EpisodeShape
-from innerloop.data.sampler import Choice, check, choose, gather
+from innerloop.data.family import Family
+from innerloop.data.sampler import Choice, check, draw, gather
 from innerloop.data.split import Split
 from innerloop.errors import ConfigError, DivergedError
 from innerloop.inner import accuracy
 from innerloop.params import zeroed
 from innerloop.shapes import Params
 from innerloop.statistics import Interval, mean_interval
+
+Measure = Literal["accuracy", "loss"]
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,8 @@ class Evaluation:
         seed: The episodes are those of this seed.
         inner_lr: Adaptation rate.
         transductive: Whether query examples were normalised by one another.
-        as_trained: Accuracy in [0, 1] with the head as training left it [episode, inner steps + 1]; the first column
+        measure: `accuracy`, or for real-valued targets the query `loss`.
+        as_trained: The measure (accuracy in [0, 1]) with the head as training left it [episode, inner steps + 1]; the first column
             is before adaptation.
         zeroed: The same with the head set to zero before adaptation (kao2022, section 4).
     """
@@ -72,9 +76,10 @@ class Evaluation:
     transductive: bool
     as_trained: NDArray[np.float64]
     zeroed: NDArray[np.float64]
+    measure: Measure = "accuracy"
 
     def interval(self, zero_head: bool = False, step: int = -1) -> Interval:
-        """Return the mean accuracy after an inner step (the last by default) with its 95% interval."""
+        """Return the mean of the measure after an inner step (the last by default) with its 95% interval."""
         return mean_interval((self.zeroed if zero_head else self.as_trained)[:, step])
 
     @property
@@ -95,7 +100,7 @@ class Evaluation:
         """Read back what `to_json` gave."""
         arrays = {arm: np.asarray(values[arm], dtype=np.float64) for arm in ("as_trained", "zeroed")}
         if any(each.ndim != 2 or not each.size for each in arrays.values()):
-            raise ValueError("no accuracies by episode and step")
+            raise ValueError("no measure by episode and step")
         return cls(**{**values, **arrays, "shape": _shape(values["shape"])})
 
 
@@ -109,7 +114,7 @@ def _shape(values: dict[str, Any]) -> EpisodeShape:
 def evaluate(
     algorithm: Algorithm,
     params: Params,
-    split: Split,
+    split: Split | Family,
     shape: EpisodeShape,
     indices: Iterable[int],
     seed: int,
@@ -132,13 +137,18 @@ def evaluate(
     if choices is None:
         check(split, shape)
     without_head = zeroed(params, algorithm.learner.head_names)
+    measure: Measure = "accuracy"
     as_trained: list[list[float]] = []
     with_zero: list[list[float]] = []
     for index in indices:
-        episode = gather(split, choose(split, shape, seed, index) if choices is None else choices[index])
+        if choices is None or isinstance(split, Family):
+            episode = draw(split, shape, seed, index)
+        else:
+            episode = gather(split, choices[index])
+        measure = "loss" if episode.query.targets.is_floating_point() else "accuracy"
         for start, arm in ((params, as_trained), (without_head, with_zero)):
             try:
-                arm.append(accuracy_by_step(algorithm, start, episode))
+                arm.append(score_by_step(algorithm, start, episode))
             except DivergedError as error:
                 raise DivergedError(f"{error} (episode {index})") from error
     if not as_trained:
@@ -152,24 +162,26 @@ def evaluate(
         algorithm.learner.transductive,
         np.array(as_trained),
         np.array(with_zero),
+        measure,
     )
 
 
-def accuracy_by_step(algorithm: Algorithm, params: Params, episode: Episode) -> list[float]:
-    """Return the query accuracy before adaptation and after every inner step.
+def score_by_step(algorithm: Algorithm, params: Params, episode: Episode) -> list[float]:
+    """Return the query accuracy, or loss for real targets, before adaptation and after every inner step.
 
     Raises:
-        DivergedError: Predictions that are not finite, which have no accuracy.
+        DivergedError: Predictions that are not finite, which no measure fits.
     """
     path = algorithm.adapt(params, episode.support).params
-    accuracies = []
+    scores = []
     with torch.no_grad():
         for step, here in enumerate(path):
-            logits = algorithm.query_loss(here, episode)[1]
+            loss, logits = algorithm.query_loss(here, episode)
             if not bool(torch.isfinite(logits).all()):
                 raise DivergedError(
                     f"expected finite predictions, got NaN or infinity after inner step {step} at rate "
                     f"{algorithm.inner.lr:g}; try a smaller one"
                 )
-            accuracies.append(accuracy(logits, episode.query.targets).item())
-    return accuracies
+            real = episode.query.targets.is_floating_point()
+            scores.append(loss.item() if real else accuracy(logits, episode.query.targets).item())
+    return scores
