@@ -111,3 +111,17 @@ def made(shell):
     splits = np.select([digits.target < 4, digits.target < 7], ["train", "validation"], "test")
     np.savez(shell.folder / "d.npz", inputs=digits.data, labels=digits.target, splits=splits)
     return "d.npz"
+
+
+def test_sinusoids_are_trained_and_tested_by_their_loss(shell):
+    settings = ("--data.name=sinusoid", "--model.name=mlp", "--inner.lr=0.01", "--episode.k_shot=10")
+    assert "expected --inner.loss=mse for the real targets" in shell.refused("train", *BRIEF, *settings)
+    result = trained_and_tested(shell, *settings, "--inner.loss=mse")
+    assert (result.measure, result.data_set) == ("loss", "sinusoid")
+    run = open_run(shell.folder / "run")
+    assert "accuracy" not in run.history[-1]
+    assert run.history[-1]["validation"]["loss"] > 0
+    assert "query loss" in shell("evaluate", "run", "--episodes=2")
+    shell("report", "run")
+    assert "Query loss, mean and 95% interval" in (shell.folder / "run" / "report.html").read_text()
+    assert "given by a formula" in shell.refused("data", "show", "sinusoid")

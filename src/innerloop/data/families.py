@@ -39,7 +39,7 @@ def sinusoid() -> DataSet:
 def linear_regression() -> DataSet:
     """Return y = w x + noise with a weight of its own for each task, w ~ N(0, spread^2 / p), x ~ N(0, I), p = 60.
 
-    Source: bernacchia2021, the mixed linear regression of its section 2, around w0 = 0; spread 0.5, noise 1.
+    Source: bernacchia2021, mixed linear regression, around w0 = 0; spread 0.5, noise 1.
     """
 
     def sample(shape: EpisodeShape, rng: torch.Generator) -> Episode:

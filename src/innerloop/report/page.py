@@ -223,8 +223,9 @@ def _table(test: Test) -> str:
         else "Predictions are inductive: each query image is normalised by the support set alone."
     )
     checkpoints = sorted({kept.checkpoint for kept in test.kept.values()})
+    measured = "Accuracy in percent" if sample.measure == "accuracy" else "Query loss"
     note = (
-        f"{'Accuracy in percent' if sample.measure == 'accuracy' else 'Query loss'}, mean and 95% interval over {len(sample.as_trained)} episodes with "
+        f"{measured}, mean and 95% interval over {len(sample.as_trained)} episodes with "
         f"{sample.shape.n_queries} queries a class, seed {sample.seed}, inner rate {sample.inner_lr:g}, "
         f"{sentences.listed(checkpoints)} checkpoint. {normalised}"
     )

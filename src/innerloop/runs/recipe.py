@@ -119,7 +119,7 @@ def _refuse_mismatch(recipe: Recipe, split: Split | Family) -> None:
         )
     if recipe.record.contrast or recipe.record.cosine:
         raise ConfigError(
-            f"expected classes to measure record.contrast and record.cosine, got the real targets of '{split.data_set}'; "
+            f"expected classes to measure record.contrast and record.cosine, got real targets in '{split.data_set}'; "
             "set both to 0"
         )
 

@@ -63,7 +63,7 @@ class Evaluation:
         inner_lr: Adaptation rate.
         transductive: Whether query examples were normalised by one another.
         measure: `accuracy`, or for real-valued targets the query `loss`.
-        as_trained: The measure (accuracy in [0, 1]) with the head as training left it [episode, inner steps + 1]; the first column
+        as_trained: The measure, accuracy in [0, 1], with the head as training left it; the first column [episode, 0]
             is before adaptation.
         zeroed: The same with the head set to zero before adaptation (kao2022, section 4).
     """
