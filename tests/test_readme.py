@@ -16,3 +16,14 @@ def test_the_readmes_python_runs_as_it_stands(request, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert "transductive: False" in done.stdout  # the module of the example has no BatchNorm
+
+
+def test_no_placeholder_is_left_and_every_file_named_is_there(request):
+    root = request.config.rootpath
+    for page in (root / "README.md", root / "CONTRIBUTING.md", *(root / "docs").rglob("*.md")):
+        text = page.read_text()
+        assert not re.search(r"\b[A-Z]+_(TABLE|NOTE)\b|TODO|TBD", text), page
+        for target in re.findall(r"\]\(([^)#:]+)\)", text):
+            assert (page.parent / target).exists(), (page, target)
+        for recipe in re.findall(r"recipes/[\w-]+\.yaml", text):
+            assert (root / recipe).exists(), (page, recipe)

@@ -112,3 +112,9 @@ def test_named_axes_can_be_moved_and_unknown_names_are_refused():
         ConfigError, match=r"unknown algorithm 'mamal'; known: anil, fomaml, maml\. Did you mean 'maml'"
     ):
         AlgorithmConfig("mamal")
+
+
+@pytest.mark.parametrize("axes", [{"adapts": "body"}, {"order": "third"}])
+def test_values_off_the_axes_are_refused(axes):
+    with pytest.raises((ConfigError, TypeError)):
+        AlgorithmConfig("maml", **axes)

@@ -127,3 +127,48 @@ def test_a_manifest_lets_another_run_be_tested_on_the_very_same_episodes(trained
         "evaluate", "random", f"--manifest={manifest}", "--data.name=digits"
     )
     assert "expected a manifest in" in trained.refused("evaluate", "random", "--manifest=nowhere.json")
+
+
+@pytest.mark.slow
+def test_another_evaluation_never_takes_the_place_of_one(trained):
+    before = set((trained.folder / "random").glob("evaluation-*"))
+    for setting in ("--n_queries=5", "--n_queries=6", "--inner_lr=0.1234567", "--inner_lr=0.1234568"):
+        trained("evaluate", "random", "--episodes=2", "--seed=21", setting)
+    assert len(set((trained.folder / "random").glob("evaluation-*")) - before) == 4
+
+
+def test_a_result_says_which_checkpoint_it_really_is_of(trained, small):
+    trained("train", *small, "--training.steps=1", "--out=unvalidated", "--record.validation=0")
+    trained("evaluate", "unvalidated", "--episodes=2")
+    assert [kept.checkpoint for kept in open_run(trained.folder / "unvalidated").evaluations()] == ["last"]
+    trained("train", *small, "--training.steps=1", "--out=lost")
+    (trained.folder / "lost" / "best.safetensors").unlink()
+    assert "expected a checkpoint at 'lost/best.safetensors'" in trained.refused("evaluate", "lost", "--episodes=2")
+
+
+def test_predictions_that_are_not_finite_have_no_accuracy(trained):
+    said = trained.refused("evaluate", "random", "--episodes=2", "--inner_lr=1e38", "--inner_steps=3", "--seed=31")
+    assert "expected finite predictions, got NaN or infinity after inner step" in said
+    assert not list((trained.folder / "random").glob("*-seed-31-*"))
+
+
+@pytest.mark.slow
+def test_transductive_and_inductive_runs_never_share_a_table(trained, small):
+    trained("train", *small, "--training.steps=1", "--out=inductive", "--model.normalization=support")
+    for name in ("random", "inductive"):
+        trained("evaluate", name, "--episodes=2", "--seed=41", "--checkpoint=last")
+    trained("report", "random", "inductive", "--out=mixed.html")
+    page = (trained.folder / "mixed.html").read_text()
+    assert "Predictions are inductive" in page
+    assert "Predictions are <b>transductive</b>" in page
+
+
+@pytest.mark.slow
+def test_runs_of_one_name_are_told_apart_and_one_run_is_not_compared_with_itself(trained, small):
+    for place in ("x", "z"):
+        trained("train", *small, "--training.steps=1", f"--out={place}/run")
+    trained("report", "x/run", "z/run", "--out=two.html")
+    page = (trained.folder / "two.html").read_text()
+    assert "x/run</b> and <b>" in page
+    assert "z/run</b>" in page
+    assert "expected every run once" in trained.refused("report", "x/run", "x/run")

@@ -7,6 +7,8 @@ from sklearn.datasets import load_digits
 
 from innerloop.runs import open_run
 
+pytestmark = pytest.mark.slow
+
 BRIEF = ("--training.steps=2", "--training.tasks=2", "--record.validation_episodes=2", "--episode.n_queries=3")
 
 

@@ -148,3 +148,77 @@ def test_a_run_folder_that_exists_is_left_as_it_is(shell):
 def test_a_folder_that_cannot_be_written_is_one_line(shell):
     shell.folder.chmod(0o500)
     assert "Permission denied" in shell.refused("train", "--out=run")
+
+
+def finished(shell, small, *settings):
+    shell("train", *small, "--training.steps=4", "--record.checkpoint=2", "--out=run", *settings)
+    return shell.folder / "run"
+
+
+def test_a_run_goes_on_for_more_steps_but_not_by_another_recipe(shell, small):
+    run = finished(shell, small)
+    recipe = (run / "recipe.yaml").read_text()
+    (run / "recipe.yaml").write_text(recipe.replace("filters: 8", "filters: 9"))
+    assert "as the run began with it" in shell.refused("train", "--resume=run")
+    (run / "recipe.yaml").write_text(recipe.replace("  steps: 4\n", "  steps: 6\n"))
+    shell("train", "--resume", "run")
+    assert history(run)[-1]["step"] == 6
+    shell("train", *small, "--training.steps=6", "--record.checkpoint=2", "--out=whole")
+    assert bytes_of(run) == bytes_of(shell.folder / "whole")
+
+
+def test_what_is_missing_from_a_run_is_said_and_nothing_is_wiped(shell, small):
+    run = finished(shell, small)
+    kept = (run / "history.jsonl").read_bytes()
+    (run / "history.jsonl").write_bytes(b"")
+    assert "got less; restore it" in shell.refused("train", "--resume=run")
+    (run / "history.jsonl").write_bytes(kept)
+    (run / "last.safetensors").unlink()
+    assert "got none; restore it" in shell.refused("train", "--resume=run")
+    assert (run / "history.jsonl").read_bytes() == kept
+    (run / "last.safetensors").write_bytes((run / "best.safetensors").read_bytes())
+    shell("train", "--resume=run")
+    assert [record["step"] for record in history(run)] == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [("history.jsonl", b"5\n{}\n"), ("history.jsonl", b"\xff\xfe\n"), ("recipe.yaml", b"\xff"), ("run.json", b"[]")],
+)
+def test_damaged_files_are_one_line(shell, small, file, content):
+    run = finished(shell, small)
+    (run / file).write_bytes(content)
+    assert file in shell.refused("train", "--resume=run")
+    assert file in shell.refused("report", "run")
+
+
+def test_other_settings_beside_resume_are_refused_even_at_their_defaults(shell, small):
+    finished(shell, small)
+    assert "expected --resume alone" in shell.refused("train", "--resume=run", "--training.steps=600")
+
+
+@pytest.mark.parametrize("setting", ["--evaluation.inner_lr=1e999", "--model.head_scale=1e999"])
+def test_rates_that_are_no_numbers_are_refused_before_anything_is_made(shell, setting):
+    assert "finite" in shell.refused("train", setting, "--out=run")
+    assert not (shell.folder / "run").exists()
+
+
+def test_a_folder_of_any_name_is_shown_as_it_is(shell, small):
+    said = shell("train", *small, "--training.steps=0", "--out=odd [/red] [v2] ü")
+    assert "Run:  odd [/red] [v2] ü\n" in said
+    assert "innerloop evaluate 'odd [/red] [v2] ü'" in said
+    assert "odd [/red] [v2] ü" in shell("report", "odd [/red] [v2] ü")
+
+
+def test_ctrl_c_while_the_command_starts_is_quiet():
+    for wait in (0.05, 0.4, 0.9):
+        process = subprocess.Popen(
+            [str(COMMAND), "data", "list"], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        time.sleep(wait)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate()
+        assert process.returncode in (0, 130, -signal.SIGINT)
+        if wait > 0.05:
+            assert "Traceback" not in said, said

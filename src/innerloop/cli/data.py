@@ -54,7 +54,7 @@ def _list() -> None:
     for name, source in DATASETS.items():
         options = ", ".join(f"--data.{option}" for option in source.options)
         takes = f"\n    takes  {options}" if options else ""
-        console.print(f"{name}\n    {source.summary}\n    from   {source.source}{takes}")
+        console.print(f"{name}\n    {source.summary}\n    from   {source.source}{takes}", soft_wrap=True)
 
 
 def _describe(data: DataSet) -> None:

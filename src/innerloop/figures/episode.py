@@ -32,21 +32,21 @@ def draw(
         figure = Figure(
             figsize=(
                 WIDTH,
-                WIDTH * len(slots) / (left + right + 0.5) + (0.35 if class_names is None else 0.25 * len(slots)),
+                WIDTH * len(slots) / (left + right + 0.5) + (0.35 if class_names is None else 0.3 + 0.25 * len(slots)),
             ),
             layout=close,
         )
         grid = figure.add_gridspec(len(slots), left + right + 1, width_ratios=[*[1] * left, 0.5, *[1] * right])
         for row in range(len(slots)):
             for column, image in enumerate(support[row]):
-                title = "support" if row == 0 else ""
-                if class_names is not None:
-                    title = f"{class_names[row]}" + (": support" if row == 0 else "")
+                head = "support" if row == 0 else ""
+                title = head if class_names is None else class_names[row]
                 _show(figure.add_subplot(grid[row, column]), image, title if column == 0 else "")
             for column, image in enumerate(query[row]):
-                _show(
-                    figure.add_subplot(grid[row, left + 1 + column]), image, "query" if (row, column) == (0, 0) else ""
-                )
+                head = "query" if (row, column) == (0, 0) and class_names is None else ""
+                _show(figure.add_subplot(grid[row, left + 1 + column]), image, head)
+        if class_names is not None:
+            figure.suptitle("support on the left, queries on the right", fontsize=8, x=0.01, ha="left")
     return figure
 
 
