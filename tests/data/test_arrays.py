@@ -270,3 +270,17 @@ def test_fewer_classes_than_ten_are_refused_without_splits():
 def test_a_class_in_two_splits_is_refused_by_its_label():
     with pytest.raises(DataError, match=r"every class in one split, got label 5 in train and test; give all"):
         sides(np.array([5, 5, 6]), np.array(["test", "train", "train"]))
+
+
+def test_examples_that_stand_in_two_classes_are_left_out_and_listed(tmp_path):
+    inputs = np.arange(24, dtype=np.float32).reshape(12, 2)
+    inputs[9] = inputs[0]
+    labels = np.repeat(np.arange(6), 2)
+    np.savez(tmp_path / "a.npz", inputs=inputs, labels=labels, splits=np.repeat(["train", "validation", "test"], 4))
+    data = arrays.load(str(tmp_path / "a.npz"))
+    assert [(each.name, each.reason) for each in data.left_out] == [
+        ("0", "same content in 0 and 4"),
+        ("9", "same content in 0 and 4"),
+    ]
+    assert data.classes("train").members[0].tolist() == [1]
+    assert data.classes("test").members[0].tolist() == [8]

@@ -1,4 +1,6 @@
 from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 
 import numpy as np
 import pytest
@@ -162,3 +164,22 @@ def test_a_crop_shifts_a_flip_mirrors_and_nothing_else():
 def test_bad_augmentation_is_refused(settings):
     with pytest.raises(ConfigError, match="expected augmentation"):
         Augmentation(**settings)
+
+
+def test_a_batch_is_drawn_onto_the_asked_device():
+    for shape in (SMALL, EpisodeShape((2, 4), 1, 1)):
+        for episode in tasks(draw_batch(SPLIT, shape, 0, range(3), device="meta")):
+            assert {values.device.type for side in episode for values in side} == {"meta"}
+
+
+def drawn_elsewhere(index):
+    return draw(made_up_data().split("train"), SMALL, 0, index).query.inputs.numpy().tobytes()
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+@pytest.mark.parametrize("workers", [1, 3])
+def test_an_episode_is_the_same_however_many_processes_draw(workers):
+    with ProcessPoolExecutor(workers, mp_context=get_context("fork")) as pool:
+        elsewhere = list(pool.map(drawn_elsewhere, range(6)))
+    assert elsewhere == [drawn_elsewhere(index) for index in range(6)]

@@ -8,6 +8,7 @@ Pickled objects are never loaded, and no array is allocated before its header ag
 import zipfile
 from collections.abc import Callable, Iterator
 from functools import partial
+from hashlib import sha256
 from io import BufferedIOBase
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 
 from innerloop.data.archives import one_line
 from innerloop.data.split import TEST, TRAIN, VALIDATION, DataSet, Split, rooted
+from innerloop.data.storage import LeftOut, in_two_classes
 from innerloop.errors import DataError
 
 KEYS = ("inputs", "labels", "splits")
@@ -41,7 +43,7 @@ class _Member(NamedTuple):
 
 
 def load(root: str | None = None) -> DataSet:
-    """Return the data set; nothing is copied or prepared.
+    """Return the data set; nothing is copied or prepared, examples that stand in two classes are left out.
 
     Args:
         root: A `.npz`, or a folder with one or with the `.npy` files.
@@ -50,11 +52,14 @@ def load(root: str | None = None) -> DataSet:
         DataError: Whatever `load_arrays` and `sides` refuse.
     """
     inputs, labels, splits = load_arrays(rooted("arrays", root))
-    members = {str(label): np.flatnonzero(labels == label) for label in np.unique(labels)}
+    twice = in_two_classes([str(label) for label in labels], [sha256(row.tobytes()).digest() for row in inputs])
+    kept = np.ones(len(labels), bool)
+    kept[list(twice)] = False
+    members = {str(label): np.flatnonzero((labels == label) & kept) for label in np.unique(labels)}
     made = {}
     for side, names in sides(labels, splits).items():
         made[side] = Split("arrays", side, inputs, tuple(names), tuple(members[name] for name in names))
-    return DataSet("arrays", made)
+    return DataSet("arrays", made, tuple(LeftOut(str(index), reason) for index, reason in twice.items()))
 
 
 def load_arrays(root: Path) -> tuple[NDArray[Any], NDArray[np.int64], NDArray[np.character] | None]:

@@ -110,5 +110,16 @@ def stacked(episodes: list[Episode]) -> Batch:
     return Episode(*sides)
 
 
+def on(batch: Batch, device: torch.device | str) -> Batch:
+    """Return the batch with its tensors on a device."""
+    if not isinstance(batch, Episode):
+        return tuple(_moved(each, device) for each in batch)
+    return _moved(batch, device)
+
+
+def _moved(episode: Episode, device: torch.device | str) -> Episode:
+    return Episode(*(Examples(*(values.to(device) for values in side)) for side in episode))
+
+
 def _shapes(episode: Episode) -> list[torch.Size]:
     return [values.shape for side in episode for values in side]

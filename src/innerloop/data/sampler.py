@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from innerloop.data.augment import NONE, Augmentation
-from innerloop.data.episode import Batch, Episode, EpisodeShape, Examples, drawn, ends, stacked
+from innerloop.data.episode import Batch, Episode, EpisodeShape, Examples, drawn, ends, on, stacked
 from innerloop.data.family import Family
 from innerloop.data.split import Split
 from innerloop.errors import DataError
@@ -102,10 +102,15 @@ def draw(
 
 
 def draw_batch(
-    split: Split | Family, shape: EpisodeShape, seed: int, indices: Iterable[int], augmentation: Augmentation = NONE
+    split: Split | Family,
+    shape: EpisodeShape,
+    seed: int,
+    indices: Iterable[int],
+    augmentation: Augmentation = NONE,
+    device: torch.device | str = "cpu",
 ) -> Batch:
-    """Draw the episodes of these indices, stacked along a leading task axis where the shape is fixed."""
-    return stacked([draw(split, shape, seed, index, augmentation) for index in indices])
+    """Draw the episodes of these indices, stacked along a leading task axis where the shape is fixed, on a device."""
+    return on(stacked([draw(split, shape, seed, index, augmentation) for index in indices]), device)
 
 
 def gather(

@@ -176,7 +176,7 @@ def _fill(draft: Path, name: str, shape: Shape, items: Sequence[Item], skip_corr
             file.write(content)
             taken.append(item)
             digests.append(sha256(content).digest())
-    twice = _in_two_classes(taken, digests)
+    twice = in_two_classes([item.class_name for item in taken], digests)
     left_out += [LeftOut(taken[index].name, reason) for index, reason in twice.items()]
     kept = [item for index, item in enumerate(taken) if index not in twice]
     if not kept:
@@ -193,14 +193,19 @@ def _fill(draft: Path, name: str, shape: Shape, items: Sequence[Item], skip_corr
             os.fsync(handle.fileno())
 
 
-def _in_two_classes(items: Sequence[Item], digests: Sequence[bytes]) -> dict[int, str]:
-    """Return the images whose content stands in more than one class, with the reason."""
+def in_two_classes(class_of: Sequence[str], digests: Sequence[bytes]) -> dict[int, str]:
+    """Return the examples whose content stands in more than one class, with the reason.
+
+    Args:
+        class_of: The class of each example.
+        digests: A digest of each example's content.
+    """
     copies: dict[bytes, list[int]] = {}
     for index, digest in enumerate(digests):
         copies.setdefault(digest, []).append(index)
     found: dict[int, str] = {}
     for indices in copies.values():
-        classes = sorted({items[index].class_name for index in indices})
+        classes = sorted({class_of[index] for index in indices})
         if len(classes) > 1:
             found |= {index: f"same content in {' and '.join(classes)}" for index in indices}
     return found
