@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 
-from innerloop.analysis import contrast_norms, cosines
+from innerloop.analysis import cosines, parts
 from innerloop.data.ahead import Ahead
 from innerloop.data.sampler import draw
 from innerloop.data.split import VALIDATION
@@ -155,7 +155,7 @@ def _measured(recipe: Recipe, workshop: Workshop, state: State) -> history.Recor
         seed = derived_seed(recipe.seed, "probe")
         probes = [draw(held_out, recipe.episode, seed, index) for index in range(wanted.probe_episodes)]
         if due(wanted.contrast):
-            record["contrast"] = contrast_norms(workshop.algorithm, state.params, probes)._asdict()
+            record["contrast"] = parts.recorded(workshop.algorithm, state.params, probes)
         if due(wanted.cosine):
             record["cosine"] = cosines(workshop.algorithm, state.params, probes)._asdict()
     return record

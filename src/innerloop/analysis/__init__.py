@@ -1,6 +1,23 @@
 """Analyses: why a learner does what it does."""
 
 from innerloop.analysis.contrast import ContrastSplit, split
-from innerloop.analysis.probe import ContrastNorms, Cosines, contrast_norms, cosines, episode_split
+from innerloop.analysis.cosine import Cosines, cosines
+from innerloop.analysis.parts import Contrast, Measures, episode_split, measures
+from innerloop.analysis.registry import ANALYSES, Analysis
+from innerloop.analysis.subject import Probe, Subject, probes
 
-__all__ = ["ContrastNorms", "ContrastSplit", "Cosines", "contrast_norms", "cosines", "episode_split", "split"]
+__all__ = [
+    "ANALYSES",
+    "Analysis",
+    "Contrast",
+    "ContrastSplit",
+    "Cosines",
+    "Measures",
+    "Probe",
+    "Subject",
+    "cosines",
+    "episode_split",
+    "measures",
+    "probes",
+    "split",
+]

@@ -21,7 +21,7 @@ from innerloop.data.split import TEST
 from innerloop.errors import ConfigError, RunError
 from innerloop.models import ModelConfig
 from innerloop.report import render
-from innerloop.report.sentences import percent
+from innerloop.report.words import percent
 from innerloop.runs import OpenedRun, Recipe, RecordConfig, open_run
 from innerloop.runs.files import write_whole
 from innerloop.training import EvaluationConfig, HeadReset, TrainingConfig

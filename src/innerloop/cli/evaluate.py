@@ -12,11 +12,12 @@ from innerloop.cli.progress import console, counted, watched
 from innerloop.data import DataConfig, load
 from innerloop.data import manifest as manifests
 from innerloop.data.episode import EpisodeShape
+from innerloop.data.family import Family
 from innerloop.data.sampler import check, choose
 from innerloop.data.split import TEST, TRAIN, Split
 from innerloop.errors import ConfigError, DataError
 from innerloop.report.sentences import written
-from innerloop.runs import KeptEvaluation, OpenedRun, Which, open_run, untrained
+from innerloop.runs import KeptEvaluation, OpenedRun, Which, open_run
 from innerloop.training import Evaluation, EvaluationConfig, evaluate
 
 
@@ -70,13 +71,11 @@ def assess(
     manifest: manifests.Manifest | None = None,
 ) -> KeptEvaluation:
     """Test one checkpoint of a run, with a progress bar; on the manifest's episodes where there is one."""
-    split = load(data, watched).split(side)
+    split = unseen(opened, data, side)
     check(split, shape)
     checkpoint = opened.chosen(checkpoint)
     choices = None
     if isinstance(split, Split):
-        if side != TRAIN and data.name == opened.recipe.data.name:
-            _refuse_seen(split, load(opened.recipe.data, watched).classes(TRAIN))
         choices = [choose(split, shape, seed, index) for index in range(how.episodes)]
     if manifest is not None:
         choices = manifests.replay(load(data).classes(side), manifest)
@@ -86,19 +85,24 @@ def assess(
                 f"expected episodes of at most {opened.recipe.episode.ways} ways, which is what the head has rows for, "
                 f"got {shape.ways} in the manifest; test a run with more ways"
             )
-    algorithm = how.applied_to(untrained(opened.recipe, split))
-    params = opened.state(checkpoint).params
-    expected = {name: value.shape for name, value in algorithm.learner.initial_params().items()}
-    if {name: value.shape for name, value in params.items()} != expected:
-        size = "x".join(map(str, split.input_shape))
-        raise ConfigError(
-            f"expected images that fit the run's network, got {size} in '{data.name}'; "
-            "test on data of the size it was trained on"
-        )
+    learned, state = opened.learned(split, checkpoint)
+    algorithm, params = how.applied_to(learned), state.params
     count = how.episodes if choices is None else len(choices)
     result = evaluate(algorithm, params, split, shape, counted(label, count), seed, choices)
     record = manifests.record(split, choices) if isinstance(split, Split) and choices is not None else None
     return KeptEvaluation(command_line(), checkpoint, data, result, record)
+
+
+def unseen(opened: OpenedRun, data: DataConfig, side: str) -> Split | Family:
+    """Open one side of a data set, and refuse classes the run was trained on unless the training side was asked for.
+
+    Raises:
+        DataError: There is no such data, or some of its classes were trained on.
+    """
+    split = load(data, watched).split(side)
+    if isinstance(split, Split) and side != TRAIN and data.name == opened.recipe.data.name:
+        _refuse_seen(split, load(opened.recipe.data, watched).classes(TRAIN))
+    return split
 
 
 def _refuse_seen(split: Split, trained_on: Split) -> None:

@@ -13,6 +13,7 @@ VERBS = {
     "demo": "train three learners, test them, and write a report that says which wins and why (under five minutes)",
     "train": "meta-train a learner by a recipe, or continue a run",
     "evaluate": "test a trained learner on classes it has never seen",
+    "explain": "measure why a trained learner does what it does, with figures",
     "report": "write one self-contained HTML page about one run, or comparing several",
     "data": "say which data sets there are",
 }

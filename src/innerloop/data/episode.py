@@ -1,8 +1,8 @@
 """What a learner sees of one task: labelled examples to adapt on, and others to be judged on."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -71,8 +71,22 @@ class EpisodeShape:
         return all(least == most for least, most in map(ends, (self.n_way, self.k_shot, self.n_queries)))
 
     def __str__(self) -> str:
-        way, shot = ("-".join(map(str, dict.fromkeys(ends(each)))) for each in (self.n_way, self.k_shot))
-        return f"{way}-way {shot}-shot" + (", fixed slots" if self.labels == "fixed" else "")
+        return f"{spelled(self.n_way)}-way {spelled(self.k_shot)}-shot" + (
+            ", fixed slots" if self.labels == "fixed" else ""
+        )
+
+
+def shape_of(values: Mapping[str, Any]) -> EpisodeShape:
+    """Read back a shape from plain values, in which a range is a list."""
+    changed: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
+    }
+    return EpisodeShape(**changed)
+
+
+def spelled(count: Count) -> str:
+    """Return `5`, or `2-5` for a range."""
+    return "-".join(map(str, dict.fromkeys(ends(count))))
 
 
 def ends(count: Count) -> tuple[int, int]:

@@ -9,8 +9,11 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from innerloop.statistics import Interval
+
 # Okabe and Ito's palette, in the order that keeps neighbours apart for every kind of colour vision.
 COLOURS = ("#d55e00", "#56b4e9", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#000000")
+HATCHES = ("", "//", "..", "xx", "\\\\", "--", "")
 LINES = ("-", "--", "-", "-.", ":", "--", "-")
 WIDTH, HEIGHT = 4.4, 2.9  # inches; a card of the report is as wide
 SETTINGS: dict[Any, Any] = {
@@ -24,6 +27,8 @@ SETTINGS: dict[Any, Any] = {
     "lines.linewidth": 1.9,
     "legend.frameon": False,
     "svg.hashsalt": "innerloop",
+    "hatch.linewidth": 0.5,
+    "hatch.color": "#ffffff",
 }
 
 Curve = tuple[Sequence[int], Sequence[float]]
@@ -58,6 +63,50 @@ def curves(lines: Mapping[str, Curve], ylabel: str, *, percent: bool = False, ze
     return figure
 
 
+def bars(
+    groups: Mapping[str, Mapping[str, Interval | None]],
+    ylabel: str,
+    *,
+    percent: bool = False,
+    line: float | None = None,
+) -> Figure:
+    """Draw a group of bars for each quantity, one bar a run, with its interval; what is not defined has no bar.
+
+    Args:
+        groups: For each run's label its quantities, by the name under the group.
+        ylabel: What the values are, with their unit.
+        percent: Whether shares are shown as percent.
+        line: A value every bar is to be held against.
+    """
+    with styled():
+        figure = Figure(figsize=(WIDTH, HEIGHT), layout="constrained")
+        axes: Axes = figure.subplots()
+        names = list(dict.fromkeys(name for group in groups.values() for name in group))
+        width, scale = 0.8 / max(1, len(groups)), 100 if percent else 1
+        for index, (label, group) in enumerate(groups.items()):
+            there = [(place, group[name]) for place, name in enumerate(names) if group.get(name) is not None]
+            places = [place + (index - (len(groups) - 1) / 2) * width for place, _ in there]
+            means = [scale * value.mean for _, value in there if value is not None]
+            errors = [scale * value.half_width if value.observations > 1 else 0.0 for _, value in there if value]
+            axes.bar(places, means, 0.9 * width, label=label, color=colour(index), hatch=HATCHES[index % len(HATCHES)])
+            axes.errorbar(places, means, errors, fmt="none", ecolor="#333333", elinewidth=0.9, capsize=2)
+        if line is not None:
+            axes.axhline(scale * line, color="#333333", linewidth=1, linestyle="--")
+        axes.axhline(0, color="#333333", linewidth=0.6)
+        axes.set_xticks(range(len(names)), names, fontsize=9.5 if len(names) < 5 else 7)
+        axes.tick_params(axis="x", length=0)
+        axes.grid(visible=False, axis="x")
+        axes.set_ylabel(ylabel)
+        legend(figure, len(groups))
+    return figure
+
+
+def legend(figure: Figure, entries: int) -> None:
+    """Put the legend above the axes, where it can hide nothing; a single entry needs none."""
+    if entries > 1:
+        figure.legend(loc="outside upper left", ncols=3, handlelength=1.6, columnspacing=1.2, borderaxespad=0.2)
+
+
 def colour(index: int) -> str:
     """Return the colour of the `index`-th run, the same in every figure."""
     return COLOURS[index % len(COLOURS)]
@@ -68,6 +117,14 @@ def to_png(figure: Figure) -> bytes:
     with styled():
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png", dpi=200, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def to_pdf(figure: Figure) -> bytes:
+    """Return the figure as PDF, for a paper; the same bytes for the same figure."""
+    with styled(), mpl.rc_context({"pdf.fonttype": 42}):
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="pdf", metadata={"CreationDate": None, "Creator": None, "Producer": None})
     return buffer.getvalue()
 
 

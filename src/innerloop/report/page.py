@@ -4,19 +4,24 @@ import base64
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, replace
 from html import escape
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from innerloop.analysis import ANALYSES
+from innerloop.analysis.values import from_values
 from innerloop.data import DATASETS, DataConfig, load
-from innerloop.data.episode import ends
+from innerloop.data.episode import ends, spelled
 from innerloop.data.family import Family
 from innerloop.data.sampler import draw
 from innerloop.data.split import TRAIN
 from innerloop.errors import InnerloopError
 from innerloop.figures import episode as episode_figure
 from innerloop.figures import training as training_figure
+from innerloop.figures.registry import FIGURES
 from innerloop.figures.style import to_svg
 from innerloop.report import sentences
-from innerloop.runs import KeptEvaluation, OpenedRun
+from innerloop.report.sections import SECTIONS
+from innerloop.report.words import capital, listed
+from innerloop.runs import KeptEvaluation, KeptExplanation, OpenedRun
 from innerloop.runs.recipe import to_yaml
 from innerloop.statistics import Interval
 from innerloop.training import Evaluation
@@ -78,6 +83,7 @@ def render(runs: Sequence[OpenedRun], title: str = "innerloop report") -> str:
         *(_table(test) for test in tests),
         _contrast(runs),
         _cosines(runs),
+        *_explained(runs),
         _provenance(runs),
     ]
     return (
@@ -124,8 +130,8 @@ def _lead(runs: Sequence[OpenedRun], tests: list[Test]) -> str:
     else:
         learners = f"{len(runs)} learners"
     said = sentences.comparison(tests[0].results) if tests else ""
-    where = f" {escape(sentences.capital(tests[0].title))}: {escape(said[0].lower() + said[1:])}" if said else ""
-    return f'<p class="lead">{learners}: {sentences.listed(names)}.{where}</p>'
+    where = f" {escape(capital(tests[0].title))}: {escape(said[0].lower() + said[1:])}" if said else ""
+    return f'<p class="lead">{learners}: {listed(names)}.{where}</p>'
 
 
 def _but_the_head(run: OpenedRun) -> dict[str, object]:
@@ -192,7 +198,7 @@ def _ends(runs: Sequence[OpenedRun], what: str) -> str:
         values = training_figure.measured(run, "validation", what)[1]
         if values:
             ends.append(f"the {training_figure.label(run)} ends at {100 * values[-1]:.1f}%")
-    return sentences.listed(ends) if ends else "not measured"
+    return listed(ends) if ends else "not measured"
 
 
 def _table(test: Test) -> str:
@@ -227,7 +233,7 @@ def _table(test: Test) -> str:
     note = (
         f"{measured}, mean and 95% interval over {len(sample.as_trained)} episodes with "
         f"{sample.shape.n_queries} queries a class, seed {sample.seed}, inner rate {sample.inner_lr:g}, "
-        f"{sentences.listed(checkpoints)} checkpoint. {normalised}"
+        f"{listed(checkpoints)} checkpoint. {normalised}"
     )
     said = sentences.comparison(results)
     return (
@@ -285,11 +291,54 @@ def _cosines(runs: Sequence[OpenedRun]) -> str:
     return _section("What it does to the features", cards)
 
 
+def _explained(runs: Sequence[OpenedRun]) -> list[str]:
+    """Return a section for every analysis, a comparison of the runs that it was made of on the same episodes."""
+    found: dict[tuple[object, ...], dict[str, KeptExplanation]] = {}
+    for run in runs:
+        for kept in run.explanations():
+            if kept.analysis in ANALYSES:
+                found.setdefault(_told_together(kept), {})[training_figure.label(run)] = kept
+    order = list(ANALYSES)
+    sections = []
+    for by_run in sorted(found.values(), key=lambda each: order.index(next(iter(each.values())).analysis)):
+        first = next(iter(by_run.values()))
+        results: dict[str, Any] = {
+            label: from_values(ANALYSES[kept.analysis].result, kept.values) for label, kept in by_run.items()
+        }
+        section = SECTIONS[first.analysis]
+        captions = section.captions(results)
+        cards = [
+            _card(to_svg(figure), captions[name], f"{section.title}: {name}")
+            for name, figure in FIGURES[first.analysis](results).items()
+        ]
+        sections.append(
+            f"<h2>{escape(section.title)}</h2><p>{escape(capital(section.say(results)))}</p>"
+            f'<div class="grid">{"".join(cards)}</div><p class="small">{escape(_conditions(first))}</p>'
+        )
+    return sections
+
+
+def _told_together(kept: KeptExplanation) -> tuple[object, ...]:
+    """Return what has to be the same for two runs' results to stand in one figure."""
+    settings = tuple(sorted((name, str(value)) for name, value in kept.settings.items()))
+    return (kept.analysis, kept.data.name, kept.split, kept.shape, kept.episodes, kept.seed, kept.checkpoint, settings)
+
+
+def _conditions(kept: KeptExplanation) -> str:
+    how = "transductive: query examples are normalised by one another" if kept.transductive else "inductive"
+    return (
+        f"{kept.data.name}, {kept.split} classes, {kept.shape}, {spelled(kept.shape.n_queries)} queries a class, "
+        f"{kept.episodes} episodes, seed {kept.seed}, {kept.checkpoint} checkpoint; mean and 95% interval over "
+        f"episodes; {how}."
+    )
+
+
 def _provenance(runs: Sequence[OpenedRun]) -> str:
     parts = []
     for run in runs:
         about = "\n".join(f"{key}: {value}" for key, value in run.about.items())
         tested = "\n".join(f"tested: {kept.command}" for kept in run.evaluations())
+        tested += "".join(f"\nexplained: {kept.command}" for kept in run.explanations())
         parts.append(
             f"<details><summary>{escape(training_figure.label(run))}</summary>"
             f"<pre>{escape(about)}\n{escape(tested)}\n\n{escape(to_yaml(run.recipe))}</pre></details>"

@@ -5,16 +5,10 @@ from math import floor
 
 from innerloop.figures.style import Curve
 from innerloop.figures.training import label, measured
+from innerloop.report.words import capital, listed, percent
 from innerloop.runs import OpenedRun
 from innerloop.statistics import Interval, paired_difference
 from innerloop.training import Evaluation, Measure
-
-
-def percent(interval: Interval) -> str:
-    """Return `61.2 ± 1.1`, in percent; one observation has no interval."""
-    if interval.observations == 1:
-        return f"{100 * interval.mean:.1f} (one episode)"
-    return f"{100 * interval.mean:.1f} ± {100 * interval.half_width:.1f}"
 
 
 def written(interval: Interval, measure: Measure) -> str:
@@ -22,16 +16,6 @@ def written(interval: Interval, measure: Measure) -> str:
     if measure == "accuracy":
         return percent(interval)
     return f"{interval.mean:.3f} ± {interval.half_width:.3f}"
-
-
-def listed(parts: Sequence[str]) -> str:
-    """Return `a, b and c`."""
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
-
-
-def capital(text: str) -> str:
-    """Return the text with its first letter in upper case, the rest untouched."""
-    return text[:1].upper() + text[1:]
 
 
 def speed(runs: Sequence[OpenedRun]) -> str:

@@ -3,6 +3,8 @@
 from innerloop.runs import history
 from innerloop.runs.checkpoint import Best, read_checkpoint, write_checkpoint
 from innerloop.runs.directory import RunDirectory
+from innerloop.runs.explanation import KeptExplanation
+from innerloop.runs.explanation import keep as keep_explanation
 from innerloop.runs.opened import KeptEvaluation, OpenedRun, Which, open_run, open_together
 from innerloop.runs.recipe import (
     Recipe,
@@ -18,6 +20,7 @@ from innerloop.runs.recipe import (
 __all__ = [
     "Best",
     "KeptEvaluation",
+    "KeptExplanation",
     "OpenedRun",
     "Recipe",
     "RecordConfig",
@@ -28,6 +31,7 @@ __all__ = [
     "fingerprint",
     "from_values",
     "history",
+    "keep_explanation",
     "open_run",
     "open_together",
     "read_checkpoint",

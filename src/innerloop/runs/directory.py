@@ -6,6 +6,7 @@
     last.safetensors       the newest saved state, to continue from
     best.safetensors       the state with the best meta-validation accuracy
     evaluation-*.json      accuracy on unseen classes, episode by episode
+    explained/*/           what each analysis found: result.json and its figures
     manifest-*.json        the classes and examples of each of those episodes, by name
 
 Every file is plain values or tensors: nothing in a run can run code.

@@ -7,15 +7,18 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from innerloop.algorithms import Algorithm
 from innerloop.data import DataConfig
-from innerloop.data.episode import ends
+from innerloop.data.episode import spelled
+from innerloop.data.family import Family
 from innerloop.data.manifest import Manifest
-from innerloop.errors import RunError
-from innerloop.runs import history
+from innerloop.data.split import Split
+from innerloop.errors import ConfigError, RunError
+from innerloop.runs import explanation, history
 from innerloop.runs.checkpoint import read_checkpoint
 from innerloop.runs.directory import RunDirectory
 from innerloop.runs.files import write_whole
-from innerloop.runs.recipe import Recipe, from_yaml
+from innerloop.runs.recipe import Recipe, from_yaml, untrained
 from innerloop.training import Evaluation, State
 
 Which = Literal["best", "last"]
@@ -60,6 +63,27 @@ class OpenedRun:
         """Read all evaluations of the run, in the order of their names."""
         return [_kept(place) for place in sorted(self.directory.folder.glob("evaluation-*.json"))]
 
+    def explanations(self) -> list[explanation.KeptExplanation]:
+        """Read all explanations of the run, in the order of their names."""
+        return explanation.kept_in(self.directory.folder)
+
+    def learned(self, split: Split | Family, which: Which = "best") -> tuple[Algorithm, State]:
+        """Return the run's algorithm, made for a split, and a checkpoint's state.
+
+        Raises:
+            RunError: There is no such checkpoint, or a damaged one.
+            ConfigError: The split's examples do not fit the run's network.
+        """
+        algorithm, state = untrained(self.recipe, split), self.state(which)
+        expected = {name: value.shape for name, value in algorithm.learner.initial_params().items()}
+        if {name: value.shape for name, value in state.params.items()} != expected:
+            size = "x".join(map(str, split.input_shape))
+            raise ConfigError(
+                f"expected images that fit the run's network, got {size} in '{split.data_set}'; "
+                "test on data of the size it was trained on"
+            )
+        return algorithm, state
+
     def keep(self, kept: KeptEvaluation) -> Path:
         """Write an evaluation into the run, and return where."""
         result = kept.evaluation
@@ -67,7 +91,7 @@ class OpenedRun:
             result.data_set,
             result.split,
             result.shape,
-            f"{'-'.join(str(each) for each in ends(result.shape.n_queries))} queries",
+            f"{spelled(result.shape.n_queries)} queries",
             f"{len(result.as_trained)} episodes",
             f"seed {result.seed}",
             f"{result.inner_steps} steps",

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from innerloop.algorithms import Algorithm
-from innerloop.data.episode import Episode, EpisodeShape
+from innerloop.data.episode import Episode, EpisodeShape, shape_of
 from innerloop.data.family import Family
 from innerloop.data.sampler import Choice, check, draw, gather
 from innerloop.data.split import Split
@@ -101,14 +101,7 @@ class Evaluation:
         arrays = {arm: np.asarray(values[arm], dtype=np.float64) for arm in ("as_trained", "zeroed")}
         if any(each.ndim != 2 or not each.size for each in arrays.values()):
             raise ValueError("no measure by episode and step")
-        return cls(**{**values, **arrays, "shape": _shape(values["shape"])})
-
-
-def _shape(values: dict[str, Any]) -> EpisodeShape:
-    changed: dict[str, Any] = {
-        name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
-    }
-    return EpisodeShape(**changed)
+        return cls(**{**values, **arrays, "shape": shape_of(values["shape"])})
 
 
 def evaluate(

@@ -1,0 +1,150 @@
+"""`innerloop explain`: measure why a trained learner does what it does, and keep numbers and figures in its run."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from jsonargparse import ArgumentParser, Namespace
+
+from innerloop.analysis import ANALYSES, Subject, probes
+from innerloop.analysis.values import to_values
+from innerloop.cli.evaluate import unseen
+from innerloop.cli.parsing import add_data, new_parser, only_given, to_data
+from innerloop.cli.places import command_line
+from innerloop.cli.progress import console, counted
+from innerloop.data import DataConfig
+from innerloop.data.episode import EpisodeShape
+from innerloop.data.split import TEST
+from innerloop.errors import ConfigError, InnerloopError, unknown_name
+from innerloop.figures.registry import FIGURES
+from innerloop.figures.style import to_pdf, to_png, to_svg
+from innerloop.figures.training import label
+from innerloop.report.sections import SECTIONS
+from innerloop.report.words import capital
+from innerloop.runs import KeptExplanation, OpenedRun, Which, keep_explanation, open_run
+from innerloop.runs.files import write_whole
+from innerloop.training import EvaluationConfig
+
+ALL = "all"
+
+
+def parser() -> ArgumentParser:
+    """Return the verb's parser; what is left out is as in the run's recipe."""
+    verb = new_parser()
+    verb.add_argument("run", type=str, help="Folder of the run.")
+    known = "; ".join(f"{name}: {each.summary}" for name, each in ANALYSES.items())
+    verb.add_argument("what", type=str, nargs="*", default=[], help=f"Which analyses, or {ALL}. {known}.")
+    add_data(verb)
+    verb.add_argument("--split", type=str, default=TEST, help="Side the episodes come from: train, validation or test.")
+    verb.add_argument("--episodes", type=int | None, default=None, help="How many episodes [as many as are needed].")
+    verb.add_argument("--n_way", type=int | None, default=None, help="Classes of an episode.")
+    verb.add_argument("--k_shot", type=int | None, default=None, help="Support examples a class.")
+    verb.add_argument("--n_queries", type=int | None, default=None, help="Query examples a class.")
+    verb.add_argument("--inner_lr", type=float | None, default=None, help="Adaptation rate, any sign.")
+    verb.add_argument("--inner_steps", type=int | None, default=None, help="Inner steps at test.")
+    verb.add_argument("--checkpoint", type=Which, default="best", help="Which state of the run.")
+    verb.add_argument("--seed", type=int, default=0, help="Whose episodes.")
+    for name, analysis in ANALYSES.items():
+        if analysis.settings is not None:
+            verb.add_class_arguments(analysis.settings, nested_key=name)
+    return verb
+
+
+def run(parsed: Namespace) -> None:
+    """Explain, keep the result in the run, and say it."""
+    chosen = list(ANALYSES) if parsed.what == [ALL] else parsed.what
+    if not chosen:
+        raise ConfigError(f"expected what to explain after the run, got nothing; known: {', '.join(ANALYSES)}, {ALL}")
+    for name in chosen:
+        if name not in ANALYSES:
+            raise unknown_name("analysis", name, [*ANALYSES, ALL])
+    opened = open_run(parsed.run)
+    data = to_data(parsed, opened.recipe.data)
+    shape = EpisodeShape(
+        **{
+            **asdict(opened.recipe.episode),
+            **only_given(n_way=parsed.n_way, k_shot=parsed.k_shot, n_queries=parsed.n_queries),
+        }
+    )
+    how = EvaluationConfig(
+        **{
+            **asdict(opened.recipe.evaluation),
+            **only_given(episodes=parsed.episodes, inner_lr=parsed.inner_lr, inner_steps=parsed.inner_steps),
+        }
+    )
+    for name in chosen:
+        settings = ANALYSES[name].settings
+        given = None if settings is None else settings(**parsed[name].as_dict())
+        episodes = ANALYSES[name].episodes if parsed.episodes is None else how.episodes
+        try:
+            kept, result = explained(
+                opened, name, given, data, parsed.split, shape, how, episodes, parsed.checkpoint, parsed.seed
+            )
+        except InnerloopError as error:
+            if len(chosen) == 1:
+                raise
+            console.print(f"{name}: left out; {error}", soft_wrap=True)
+            continue
+        console.print(capital(SECTIONS[name].say({label(opened): result})), soft_wrap=True)
+        console.print(f"Numbers and figures: {written(opened, kept, result)}", soft_wrap=True)
+
+
+def explained(
+    opened: OpenedRun,
+    name: str,
+    settings: Any,
+    data: DataConfig,
+    side: str,
+    shape: EpisodeShape,
+    how: EvaluationConfig,
+    episodes: int,
+    checkpoint: Which,
+    seed: int,
+) -> tuple[KeptExplanation, Any]:
+    """Run one analysis on a checkpoint, with a progress bar."""
+    if shape.ways > opened.recipe.episode.ways:
+        raise ConfigError(
+            f"expected episodes of at most {opened.recipe.episode.ways} ways, which is what the head has rows for, "
+            f"got {shape.ways}; explain a run with more ways"
+        )
+    split = unseen(opened, data, side)
+    checkpoint = opened.chosen(checkpoint)
+    trained, state = opened.learned(split, checkpoint)
+    tested = how.applied_to(trained)
+    probes(split, shape, seed, ())  # what cannot be drawn is refused before the bar appears
+    subject = Subject(
+        trained,
+        tested,
+        state.params,
+        lambda: probes(split, shape, seed, counted(name, episodes)),
+        state.step,
+        opened.directory.folder,
+    )
+    measure = ANALYSES[name].measure
+    result = measure(subject) if settings is None else measure(subject, settings)
+    kept = KeptExplanation(
+        name,
+        command_line(),
+        checkpoint,
+        state.step,
+        data,
+        side,
+        shape,
+        episodes,
+        seed,
+        tested.inner.lr,
+        tested.inner.steps,
+        tested.learner.transductive,
+        {} if settings is None else asdict(settings),
+        to_values(result),
+    )
+    return kept, result
+
+
+def written(opened: OpenedRun, kept: KeptExplanation, result: Any) -> Path:
+    """Write the result and its figures, each as SVG, PDF and PNG, and return where."""
+    place = keep_explanation(opened.directory.folder, kept)
+    for name, figure in FIGURES[kept.analysis]({label(opened): result}).items():
+        for ending, turned in (("svg", to_svg), ("pdf", to_pdf), ("png", to_png)):
+            write_whole(place.with_name(f"{name}.{ending}"), turned(figure))
+    return place.parent

@@ -1,0 +1,12 @@
+"""Every analysis's figures: a line each. A drawing maps results by the run's label to figures by name."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from innerloop.figures import contrast
+
+FIGURES: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Figure]]] = {
+    "contrast": contrast.draw,
+}

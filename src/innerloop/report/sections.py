@@ -1,0 +1,25 @@
+"""Every analysis's section of the report: a line each, a title, a sentence and captions computed from the results."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from innerloop.report.said import contrast
+
+
+class Section(NamedTuple):
+    """How an analysis is told.
+
+    Attributes:
+        title: The section's heading.
+        say: Maps results by the run's label to what they say.
+        captions: Maps them to a caption for every figure that `FIGURES` draws.
+    """
+
+    title: str
+    say: Callable[[Mapping[str, Any]], str]
+    captions: Callable[[Mapping[str, Any]], dict[str, str]]
+
+
+SECTIONS: Mapping[str, Section] = {
+    "contrast": Section(contrast.TITLE, contrast.say, contrast.captions),
+}

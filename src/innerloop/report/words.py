@@ -1,0 +1,38 @@
+"""Numbers and lists as words."""
+
+from collections.abc import Sequence
+
+from innerloop.statistics import Interval
+
+
+def percent(interval: Interval) -> str:
+    """Return `61.2 ± 1.1`, in percent; one observation has no interval."""
+    if interval.observations == 1:
+        return f"{100 * interval.mean:.1f} (one episode)"
+    return f"{100 * interval.mean:.1f} ± {100 * interval.half_width:.1f}"
+
+
+def share(interval: Interval) -> str:
+    """Return `61.2 ± 1.1%`."""
+    if interval.observations == 1:
+        return f"{100 * interval.mean:.1f}% (one episode)"
+    return f"{percent(interval)}%"
+
+
+def number(interval: Interval, digits: int = 2) -> str:
+    """Return `0.61 ± 0.02`; one observation has no interval."""
+    if interval.observations == 1:
+        return f"{interval.mean:.{digits}f} (one episode)"
+    return f"{interval.mean:.{digits}f} ± {interval.half_width:.{digits}f}"
+
+
+def listed(parts: Sequence[str]) -> str:
+    """Return `a, b and c`."""
+    if not parts:
+        return "none"
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+
+
+def capital(text: str) -> str:
+    """Return the text with its first letter in upper case, the rest untouched."""
+    return text[:1].upper() + text[1:]

@@ -1,0 +1,104 @@
+"""An explanation kept in a run: what was measured, as plain values, with what a reader needs to repeat it."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from innerloop.data import DataConfig
+from innerloop.data.episode import EpisodeShape, shape_of, spelled
+from innerloop.errors import RunError
+from innerloop.runs.directory import FORMAT
+from innerloop.runs.files import write_whole
+
+FOLDER, RESULT = "explained", "result.json"
+
+
+@dataclass(frozen=True, eq=False)
+class KeptExplanation:
+    """What one analysis of one checkpoint gave.
+
+    Attributes:
+        analysis: Which.
+        command: What made it.
+        checkpoint: `best` or `last`.
+        step: After how many outer steps that checkpoint was taken.
+        data: Which data set, and how it is cut.
+        split: Name of the side the episodes come from.
+        shape: Ways, shots, queries.
+        episodes: How many.
+        seed: Whose episodes.
+        inner_lr: Rate of adaptation at test.
+        inner_steps: Inner steps at test.
+        transductive: Whether query examples were normalised by one another.
+        settings: The analysis's own.
+        values: Its result, as `innerloop.analysis.values` reads it back.
+    """
+
+    analysis: str
+    command: str
+    checkpoint: str
+    step: int
+    data: DataConfig
+    split: str
+    shape: EpisodeShape
+    episodes: int
+    seed: int
+    inner_lr: float
+    inner_steps: int
+    transductive: bool
+    settings: dict[str, Any]
+    values: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """What tells this explanation apart from the run's others, as the name of its folder."""
+        facts = (
+            self.analysis,
+            self.data.name,
+            self.split,
+            self.shape,
+            f"{spelled(self.shape.n_queries)} queries",
+            f"{self.episodes} episodes",
+            f"seed {self.seed}",
+            f"{self.inner_steps} steps",
+            f"lr {self.inner_lr!r}",
+            *(f"{name} {value}" for name, value in self.settings.items()),
+            self.checkpoint,
+        )
+        return "-".join(str(fact).replace(" ", "-").replace(",", "") for fact in facts)
+
+
+def keep(folder: Path, kept: KeptExplanation) -> Path:
+    """Write an explanation into a folder of its own in the run's, and return where.
+
+    Raises:
+        RunError: The run cannot be written.
+    """
+    place = folder / FOLDER / kept.name / RESULT
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"expected to make '{place.parent}', got: {error.strerror}; let the run be written") from error
+    write_whole(place, json.dumps({"format": FORMAT, **asdict(kept)}, allow_nan=False, ensure_ascii=False) + "\n")
+    return place
+
+
+def kept_in(folder: Path) -> list[KeptExplanation]:
+    """Read all explanations of a run, in the order of their names.
+
+    Raises:
+        RunError: One is damaged.
+    """
+    return [_read(place) for place in sorted((folder / FOLDER).glob(f"*/{RESULT}"))]
+
+
+def _read(place: Path) -> KeptExplanation:
+    try:
+        values = json.loads(place.read_text(encoding="utf-8"))
+        if values.pop("format") != FORMAT:
+            raise ValueError("another format")
+        shape = shape_of(values["shape"])
+        return KeptExplanation(**{**values, "data": DataConfig(**values["data"]), "shape": shape})
+    except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise RunError(f"expected an explanation in '{place}', got something else ({error}); explain again") from error
