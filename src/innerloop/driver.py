@@ -22,6 +22,7 @@ from innerloop.runs import (
     Workshop,
     build,
     fingerprint,
+    heads,
     history,
     open_run,
     read_checkpoint,
@@ -87,6 +88,7 @@ def resume(folder: str, watch: Watch = unwatched) -> Iterator[Progress]:
         if all(record["step"] != kept for record in run.history):
             raise RunError(f"expected '{directory.history}' up to step {kept}, got less; restore it, or train anew")
     history.keep_until(directory.history, kept)
+    heads.keep_until(directory.heads, kept, workshop.algorithm.learner.head_params(workshop.start.params))
     return _drive(run.recipe, workshop, directory, start, best)
 
 
@@ -109,6 +111,8 @@ def _drive(recipe: Recipe, workshop: Workshop, directory: RunDirectory, start: S
                 best = Best(score, state.step)
                 write_checkpoint(directory.best, state, best)
             history.append(directory.history, record)
+            if recipe.record.heads:
+                heads.append(directory.heads, workshop.algorithm.learner.head_params(state.params))
             recorded = state
             if _due(recipe.record.checkpoint, state.step, recipe.training.steps):
                 write_checkpoint(directory.last, state, best)

@@ -39,6 +39,8 @@ class ContrastSplit(NamedTuple):
         head_gradient: Gradient at the head's weight before adaptation.
         bias_gradient: Gradient at its bias; None where the head has none.
         loss: The query loss after adaptation.
+        query_residuals: Its derivative by each query's adapted logits; times the head before adaptation it is the
+            interference.
     """
 
     coefficients: Float[Tensor, "query support"]
@@ -49,6 +51,7 @@ class ContrastSplit(NamedTuple):
     head_gradient: Float[Tensor, "way feature"]
     bias_gradient: Float[Tensor, " way"] | None
     loss: Float[Tensor, ""]
+    query_residuals: Float[Tensor, "query way"]
 
 
 def split(
@@ -85,22 +88,15 @@ def split(
         DataError: A label outside the ways, or features that are not finite.
     """
     _refuse(support, support_labels, query, query_labels, weight, inner_steps, loss, reduction, order)
-    labels, way = support_labels, weight.shape[0]
+    way = weight.shape[0]
     scale_in = _scale(loss, reduction, len(support), way)
     scale_out = _scale(loss, reduction, len(query), way)
     beta = 0.0 if bias is None else 1.0
-    start_bias = weight.new_zeros(way) if bias is None else bias
-
-    # The inner loop in its kernel form: logits move by inner products of features with what was summed so far.
-    gram = support @ support.T + beta
-    start = support @ weight.T + start_bias
-    summed = torch.zeros_like(start)
-    outputs, residuals = [], []
-    for _ in range(inner_steps):
-        outputs.append(start - inner_lr * gram @ summed)
-        residuals.append(scale_in * _residual(outputs[-1], labels, loss))
-        summed = summed + residuals[-1]
-    adapted = query @ weight.T + start_bias - inner_lr * (query @ support.T + beta) @ summed
+    outputs, residuals = _head_loop(support, support_labels, weight, bias, inner_lr, inner_steps, loss, scale_in)
+    start = support @ weight.T
+    summed = sum(residuals, torch.zeros_like(start))
+    adapted = query @ weight.T - inner_lr * (query @ support.T + beta) @ summed
+    adapted = adapted if bias is None else adapted + bias
     query_residual = scale_out * _residual(adapted, query_labels, loss)
 
     coefficients = _coefficients(adapted, query_labels, summed, query_residual, inner_lr, scale_out, loss)
@@ -126,7 +122,44 @@ def split(
         head,
         None if bias is None else head_bias,
         _loss(adapted, query_labels, loss, reduction),
+        query_residual,
     )
+
+
+def residuals(
+    logits: Float[Tensor, "example way"],
+    labels: Int[Tensor, " example"],
+    loss: LossName = "cross_entropy",
+    reduction: Reduction = "mean",
+) -> Float[Tensor, "example way"]:
+    """Return the loss's derivative by each example's logits (times the examples' features, the head's gradient)."""
+    return _scale(loss, reduction, *logits.shape) * _residual(logits, labels, loss)
+
+
+def _head_loop(
+    support: Tensor,
+    labels: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    inner_lr: float,
+    inner_steps: int,
+    loss: LossName,
+    scale: float,
+) -> tuple[list[Tensor], list[Tensor]]:
+    """Return the support's outputs before every inner step, and the loss's derivative there, both [support way].
+
+    The inner loop in its kernel form (A2): outputs move by inner products of features with what was summed so far.
+    """
+    gram = support @ support.T + (0.0 if bias is None else 1.0)
+    start = support @ weight.T if bias is None else support @ weight.T + bias
+    summed = torch.zeros_like(start)
+    outputs: list[Tensor] = []
+    residuals: list[Tensor] = []
+    for _ in range(inner_steps):
+        outputs.append(start - inner_lr * gram @ summed)
+        residuals.append(scale * _residual(outputs[-1], labels, loss))
+        summed = summed + residuals[-1]
+    return outputs, residuals
 
 
 def _scale(loss: LossName, reduction: Reduction, examples: int, way: int) -> float:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from innerloop.analysis import parts
+from innerloop.analysis import interference, parts
 
 
 class Analysis(NamedTuple):
@@ -30,5 +30,12 @@ ANALYSES: Mapping[str, Analysis] = {
         parts.measure,
         parts.Contrast,
         100,
+    ),
+    "interference": Analysis(
+        "where the interference comes from: the head's first value, which earlier outer steps, which past queries",
+        interference.measure,
+        interference.Interference,
+        100,
+        interference.InterferenceSettings,
     ),
 }

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 from innerloop.algorithms import Algorithm
@@ -11,7 +10,9 @@ from innerloop.data.family import Family
 from innerloop.data.sampler import check, choose, draw, gather
 from innerloop.data.split import Split
 from innerloop.errors import ConfigError
+from innerloop.runs import OpenedRun
 from innerloop.shapes import Params
+from innerloop.training import State
 
 
 class Probe(NamedTuple):
@@ -37,16 +38,16 @@ class Subject:
         tested: The same with the inner loop of the test: what predictions are made by.
         params: The meta-parameters looked at.
         probes: Returns the episodes, from the first, every time it is called; one at a time in memory.
-        step: After how many outer steps the parameters stood so.
-        folder: The run's folder, for what was recorded while it trained; None for a learner without one.
+        run: The run they come from, for what was recorded while it trained; None for a learner without one.
+        state: The training state they stand in; None for a learner without one.
     """
 
     trained: Algorithm
     tested: Algorithm
     params: Params
     probes: Callable[[], Iterable[Probe]]
-    step: int = 0
-    folder: Path | None = None
+    run: OpenedRun | None = None
+    state: State | None = None
 
 
 def probes(split: Split | Family, shape: EpisodeShape, seed: int, indices: Iterable[int]) -> Iterable[Probe]:

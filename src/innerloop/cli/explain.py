@@ -117,8 +117,8 @@ def explained(
         tested,
         state.params,
         lambda: probes(split, shape, seed, counted(name, episodes)),
-        state.step,
-        opened.directory.folder,
+        opened,
+        state,
     )
     measure = ANALYSES[name].measure
     result = measure(subject) if settings is None else measure(subject, settings)

@@ -5,8 +5,9 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from innerloop.figures import contrast
+from innerloop.figures import contrast, interference
 
 FIGURES: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Figure]]] = {
     "contrast": contrast.draw,
+    "interference": interference.draw,
 }

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from innerloop.report.said import contrast
+from innerloop.report.said import contrast, interference
 
 
 class Section(NamedTuple):
@@ -22,4 +22,5 @@ class Section(NamedTuple):
 
 SECTIONS: Mapping[str, Section] = {
     "contrast": Section(contrast.TITLE, contrast.say, contrast.captions),
+    "interference": Section(interference.TITLE, interference.say, interference.captions),
 }

@@ -1,6 +1,6 @@
 """Runs: every file of a run is written and read here."""
 
-from innerloop.runs import history
+from innerloop.runs import heads, history
 from innerloop.runs.checkpoint import Best, read_checkpoint, write_checkpoint
 from innerloop.runs.directory import RunDirectory
 from innerloop.runs.explanation import KeptExplanation
@@ -30,6 +30,7 @@ __all__ = [
     "build",
     "fingerprint",
     "from_values",
+    "heads",
     "history",
     "keep_explanation",
     "open_run",

@@ -3,6 +3,7 @@
     recipe.yaml            what the run is, resolved: every setting with its value
     run.json               what made it: versions, command, machine, time
     history.jsonl          one line for every outer step
+    heads.bin              the head before every outer step, where the recipe asks for it
     last.safetensors       the newest saved state, to continue from
     best.safetensors       the state with the best meta-validation accuracy
     evaluation-*.json      accuracy on unseen classes, episode by episode
@@ -36,6 +37,7 @@ class RunDirectory:
         self.recipe = self.folder / "recipe.yaml"
         self.about = self.folder / "run.json"
         self.history = self.folder / "history.jsonl"
+        self.heads = self.folder / "heads.bin"
         self.last = self.folder / "last.safetensors"
         self.best = self.folder / "best.safetensors"
 

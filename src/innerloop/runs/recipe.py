@@ -38,6 +38,8 @@ class RecordConfig:
         cosine: Same-class and different-class cosine between query and support features on probe episodes.
         probe_episodes: How many probe episodes, drawn from meta-validation.
         checkpoint: The last state; also written at the end and on interruption.
+        heads: Whether the head is kept as it is before every outer step, so that interference can be traced to the
+            outer steps it came from (`explain RUN interference`).
     """
 
     validation: int = 50
@@ -46,6 +48,7 @@ class RecordConfig:
     cosine: int = 0
     probe_episodes: int = 8
     checkpoint: int = 50
+    heads: bool = False
 
     def __post_init__(self) -> None:
         for name in ("validation", "contrast", "cosine", "checkpoint"):

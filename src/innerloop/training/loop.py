@@ -3,9 +3,9 @@
 Every state is a value of its own: it can be kept, written, and handed back as `start` to continue bit for bit.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import get_args
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
@@ -18,6 +18,9 @@ from innerloop.params import first_nonfinite, snapshot
 from innerloop.shapes import Params
 from innerloop.training.head_reset import HeadReset, reset_head
 
+OuterRule = Literal["adam", "sgd"]
+RULES: Mapping[OuterRule, Callable[..., torch.optim.Optimizer]] = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}
+
 
 @dataclass(frozen=True)
 class TrainingConfig:
@@ -26,7 +29,8 @@ class TrainingConfig:
     Attributes:
         steps: Outer steps in all.
         tasks: Episodes in the batch of one outer step.
-        outer_lr: Adam's learning rate.
+        outer_lr: Learning rate of the outer step.
+        outer_rule: `adam`, as the papers, or `sgd`, plain: under it the head is a sum of past queries (kao2022).
         head_reset: What happens to the head after every outer step: `none`, `zero` (the zeroing trick, which also
             zeroes it at the start) or `first` (put back to its first value).
     """
@@ -34,10 +38,12 @@ class TrainingConfig:
     steps: int = 600
     tasks: int = 16
     outer_lr: float = 1e-3
+    outer_rule: OuterRule = "adam"
     head_reset: HeadReset = "none"
 
     def __post_init__(self) -> None:
         one_of("training.head_reset", self.head_reset, get_args(HeadReset))
+        one_of("training.outer_rule", self.outer_rule, get_args(OuterRule))
         for name, least in (("steps", 0), ("tasks", 1)):
             value = getattr(self, name)
             if value < least:
@@ -80,7 +86,7 @@ def train(
     episodes: Callable[[int], Batch],
     config: TrainingConfig,
 ) -> Iterator[State]:
-    """Meta-train with Adam, yielding the start and the state after every outer step.
+    """Meta-train, yielding the start and the state after every outer step.
 
     Args:
         algorithm: What turns an episode into a meta-gradient.
@@ -98,21 +104,21 @@ def train(
     """
     yield start
     leaves = {name: value.clone() for name, value in start.params.items()}
-    adam = torch.optim.Adam(list(leaves.values()), lr=config.outer_lr)
-    _restore(adam, leaves, start.optimizer)
+    optimizer = RULES[config.outer_rule](list(leaves.values()), lr=config.outer_lr)
+    _restore(optimizer, leaves, start.optimizer)
     for step in range(start.step, config.steps):
         result = mean_meta_gradient(algorithm, leaves, episodes(step))
         _refuse_nonfinite(result, step)
         for name, leaf in leaves.items():
             leaf.grad = result.gradient[name]
-        adam.step()
+        optimizer.step()
         settled = reset_head(config.head_reset, algorithm.learner, leaves, start.first_head)
         for name, leaf in leaves.items():
             leaf.copy_(settled[name])
         yield State(
             step + 1,
             snapshot(leaves),
-            _tensors(adam, leaves),
+            _tensors(optimizer, leaves),
             start.first_head,
             result.losses.mean().item(),
             result.accuracies.mean().item(),
