@@ -51,10 +51,19 @@ class Algorithm:
     order: Order
     rule: Callable[["Algorithm", Params, Episode], MetaGradient]
 
-    def adapt(self, params: Params, support: Examples, differentiable: bool = False) -> Trajectory:
-        """Run the inner loop from `params` on `support`; say so if the trajectory is to be differentiated through."""
+    def adapt(
+        self, params: Params, support: Examples, differentiable: bool = False, weights: Tensor | None = None
+    ) -> Trajectory:
+        """Run the inner loop from `params` on `support`; say so if the trajectory is to be differentiated through.
+
+        Args:
+            params: Where the inner loop starts.
+            support: Examples to adapt on.
+            differentiable: Whether somebody will differentiate through the trajectory.
+            weights: How much each support example's loss counts [example]; all alike when None.
+        """
         names = self.learner.head_names if self.adapts == "head" else params.keys()
-        return adapt(self.learner, self.inner, names, params, support, differentiable)
+        return adapt(self.learner, self.inner, names, params, support, differentiable, weights)
 
     def query_loss(self, params: Params, episode: Episode) -> tuple[Scalar, Tensor]:
         """Return the loss of `params` on the query set as they are, and the logits."""

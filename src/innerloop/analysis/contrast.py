@@ -89,10 +89,10 @@ def split(
     """
     _refuse(support, support_labels, query, query_labels, weight, inner_steps, loss, reduction, order)
     way = weight.shape[0]
-    scale_in = _scale(loss, reduction, len(support), way)
-    scale_out = _scale(loss, reduction, len(query), way)
+    scale_in = scale_of(loss, reduction, len(support), way)
+    scale_out = scale_of(loss, reduction, len(query), way)
     beta = 0.0 if bias is None else 1.0
-    outputs, residuals = _head_loop(support, support_labels, weight, bias, inner_lr, inner_steps, loss, scale_in)
+    outputs, residuals = head_loop(support, support_labels, weight, bias, inner_lr, inner_steps, loss, scale_in)
     start = support @ weight.T
     summed = sum(residuals, torch.zeros_like(start))
     adapted = query @ weight.T - inner_lr * (query @ support.T + beta) @ summed
@@ -133,10 +133,10 @@ def residuals(
     reduction: Reduction = "mean",
 ) -> Float[Tensor, "example way"]:
     """Return the loss's derivative by each example's logits (times the examples' features, the head's gradient)."""
-    return _scale(loss, reduction, *logits.shape) * _residual(logits, labels, loss)
+    return scale_of(loss, reduction, *logits.shape) * _residual(logits, labels, loss)
 
 
-def _head_loop(
+def head_loop(
     support: Tensor,
     labels: Tensor,
     weight: Tensor,
@@ -145,10 +145,22 @@ def _head_loop(
     inner_steps: int,
     loss: LossName,
     scale: float,
+    weights: Tensor | None = None,
 ) -> tuple[list[Tensor], list[Tensor]]:
     """Return the support's outputs before every inner step, and the loss's derivative there, both [support way].
 
     The inner loop in its kernel form (A2): outputs move by inner products of features with what was summed so far.
+
+    Args:
+        support: Support features [support feature].
+        labels: Their class slots.
+        weight: The head before adaptation [way feature].
+        bias: Its bias, or None.
+        inner_lr: Any sign.
+        inner_steps: How many.
+        loss: Of the inner loop.
+        scale: `scale_of` this loss.
+        weights: How much each example's loss counts [support]; all alike when None.
     """
     gram = support @ support.T + (0.0 if bias is None else 1.0)
     start = support @ weight.T if bias is None else support @ weight.T + bias
@@ -157,12 +169,13 @@ def _head_loop(
     residuals: list[Tensor] = []
     for _ in range(inner_steps):
         outputs.append(start - inner_lr * gram @ summed)
-        residuals.append(scale * _residual(outputs[-1], labels, loss))
+        residual = scale * _residual(outputs[-1], labels, loss)
+        residuals.append(residual if weights is None else weights[:, None] * residual)
         summed = summed + residuals[-1]
     return outputs, residuals
 
 
-def _scale(loss: LossName, reduction: Reduction, examples: int, way: int) -> float:
+def scale_of(loss: LossName, reduction: Reduction, examples: int, way: int) -> float:
     """Return the factor between (prediction - one-hot) and the derivative of the loss by the logits."""
     if loss == "cross_entropy":
         return 1 / examples if reduction == "mean" else 1.0

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from innerloop.analysis import interference, parts
+from innerloop.analysis import interference, parts, responsibility
 
 
 class Analysis(NamedTuple):
@@ -37,5 +37,12 @@ ANALYSES: Mapping[str, Analysis] = {
         interference.Interference,
         100,
         interference.InterferenceSettings,
+    ),
+    "responsibility": Analysis(
+        "which support examples are to blame for false positives and negatives, and what removing them does",
+        responsibility.measure,
+        responsibility.Responsibility,
+        200,
+        responsibility.ResponsibilitySettings,
     ),
 }

@@ -1,5 +1,6 @@
 """From the bytes of a PNG or JPEG file to pixels of one shape."""
 
+import base64
 import io
 import warnings
 from contextlib import suppress
@@ -16,6 +17,32 @@ CROPS = ("centre", "stretch")
 LARGEST_SIZE = 1024
 MOST_PIXELS = 64_000_000  # a quarter of a gigabyte once decoded
 LONGEST_SIDE = 65_535  # JPEG's own limit; a strip of millions by one would grow when it is resized
+
+
+THUMBNAIL = 56  # pixels a side at most, of a picture kept as text
+
+
+def to_text(image: NDArray[np.floating]) -> str:
+    """Return a small picture as base64 PNG; nothing where the example is no picture.
+
+    Args:
+        image: [channel height width] in [0, 1], grey or colour; anything else is no picture.
+    """
+    if image.ndim != 3 or image.shape[0] not in (1, 3) or min(image.shape) < 1:
+        return ""
+    levels = (image.clip(0, 1) * 255).round().astype(np.uint8)
+    picture = Image.fromarray(levels[0] if len(levels) == 1 else levels.transpose(1, 2, 0))
+    picture.thumbnail((THUMBNAIL, THUMBNAIL))
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG")
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+def from_text(text: str) -> NDArray[np.floating]:
+    """Return the picture that `to_text` wrote, [channel height width] in [0, 1]."""
+    with Image.open(io.BytesIO(base64.b64decode(text))) as picture:
+        levels = np.asarray(picture, np.float32) / 255
+    return levels[None] if levels.ndim == 2 else levels.transpose(2, 0, 1)
 
 
 def check_options(size: int | None, channels: int, crop: str) -> None:

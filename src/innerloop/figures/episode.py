@@ -9,7 +9,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from torch import Tensor
 
 from innerloop.data.episode import Episode
-from innerloop.figures.style import WIDTH, styled
+from innerloop.figures.style import WIDTH, show_picture, styled
 
 
 def draw(
@@ -51,12 +51,6 @@ def draw(
 
 
 def _show(axes: Axes, image: Tensor, title: str) -> None:
-    # Dark ink on light paper, as a reader knows letters; colour images are shown as they are.
-    picture = 1 - image[0] if image.shape[0] == 1 else image.permute(1, 2, 0)
-    axes.imshow(picture.numpy(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-    axes.set_xticks([])
-    axes.set_yticks([])
-    for spine in axes.spines.values():
-        spine.set(visible=True, color="#cccccc", linewidth=0.6)
+    show_picture(axes, image.numpy())
     if title:
         axes.set_title(title, fontsize=9, loc="left", pad=3)

@@ -5,9 +5,10 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from innerloop.figures import contrast, interference
+from innerloop.figures import contrast, interference, responsibility
 
 FIGURES: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Figure]]] = {
     "contrast": contrast.draw,
     "interference": interference.draw,
+    "responsibility": responsibility.draw,
 }

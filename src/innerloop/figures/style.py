@@ -6,8 +6,10 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from innerloop.statistics import Interval
 
@@ -99,6 +101,16 @@ def bars(
         axes.set_ylabel(ylabel)
         legend(figure, len(groups))
     return figure
+
+
+def show_picture(axes: Axes, image: NDArray[np.floating]) -> None:
+    """Show [channel height width] in [0, 1]: dark ink on light paper, as a reader knows letters; colour as it is."""
+    picture = 1 - image[0] if len(image) == 1 else image.transpose(1, 2, 0)
+    axes.imshow(picture, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+    axes.set_xticks([])
+    axes.set_yticks([])
+    for spine in axes.spines.values():
+        spine.set(visible=True, color="#cccccc", linewidth=0.6)
 
 
 def legend(figure: Figure, entries: int) -> None:

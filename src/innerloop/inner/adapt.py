@@ -17,7 +17,7 @@ from torch.func import grad_and_value
 from innerloop.data.episode import Examples
 from innerloop.errors import ConfigError, unknown_name
 from innerloop.inner.gradient import final_gradient
-from innerloop.inner.loss import LOSSES
+from innerloop.inner.loss import LOSSES, weighted
 from innerloop.models import Learner
 from innerloop.params import add, select
 from innerloop.shapes import Params
@@ -67,6 +67,7 @@ def adapt(
     params: Params,
     support: Examples,
     differentiable: bool = False,
+    weights: Tensor | None = None,
 ) -> Trajectory:
     """Adapt the named parameters to a support set.
 
@@ -77,6 +78,8 @@ def adapt(
         params: Where the inner loop starts.
         support: Examples to adapt on.
         differentiable: Whether somebody will differentiate through the trajectory.
+        weights: How much each support example's loss counts [example]; all alike when None. An example of weight 0
+            still takes part in the support set's BatchNorm statistics.
 
     Returns:
         `inner.steps + 1` sets of parameters, the first being `params`.
@@ -87,7 +90,10 @@ def adapt(
 
         def support_loss(moving: Params, here: Params = here) -> tuple[Tensor, Tensor]:
             logits = learner.logits({**here, **moving}, support.inputs)
-            return LOSSES[inner.loss](logits, support.targets), logits
+            loss = LOSSES[inner.loss]
+            if weights is not None:
+                return weighted(loss, logits, support.targets, weights), logits
+            return loss(logits, support.targets), logits
 
         take = grad_and_value(support_loss, has_aux=True) if differentiable else partial(final_gradient, support_loss)
         gradient, (loss, _) = take(select(here, names))

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
+import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
@@ -25,6 +26,19 @@ def as_real(targets: Tensor, outputs: Tensor) -> Tensor:
     if targets.is_floating_point():
         return targets
     return F.one_hot(targets, outputs.shape[-1]).to(outputs.dtype)
+
+
+def weighted(loss: Loss, outputs: Tensor, targets: Tensor, weights: Tensor) -> Scalar:
+    """Return the mean over examples of weight times the example's own loss; weights of 1 give the loss itself.
+
+    Args:
+        loss: A mean over examples, as all of `LOSSES` are.
+        outputs: [example way].
+        targets: One an example.
+        weights: [example]; 0 takes an example out of the loss and leaves the others' share as it was.
+    """
+    each = torch.vmap(lambda output, target: loss(output[None], target[None]))(outputs, targets)
+    return (weights * each).mean()
 
 
 LOSSES: Mapping[str, Loss] = {"cross_entropy": cross_entropy, "mse": mse}

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from innerloop.report.said import contrast, interference
+from innerloop.report.said import contrast, interference, responsibility
 
 
 class Section(NamedTuple):
@@ -23,4 +23,5 @@ class Section(NamedTuple):
 SECTIONS: Mapping[str, Section] = {
     "contrast": Section(contrast.TITLE, contrast.say, contrast.captions),
     "interference": Section(interference.TITLE, interference.say, interference.captions),
+    "responsibility": Section(responsibility.TITLE, responsibility.say, responsibility.captions),
 }
