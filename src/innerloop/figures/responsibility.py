@@ -9,7 +9,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from innerloop.analysis.responsibility import Mistake, Responsibility
 from innerloop.data.pictures import from_text
-from innerloop.figures.style import WIDTH, bars, show_picture, styled
+from innerloop.figures.style import WIDTH, bars, short, show_picture, styled
 
 BLAMED, DEFENDED = 3, 2  # pictures a mistake: those that made it, and those that spoke against it
 
@@ -37,7 +37,7 @@ def _mistakes(shown: list[Mistake]) -> Figure:
     close = ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.02, wspace=0.02, hspace=0.04)
     columns = 1 + BLAMED + DEFENDED
     with styled(), mpl.rc_context({"axes.grid": False}):
-        figure = Figure(figsize=(WIDTH, 1.02 * len(shown) + 0.3), layout=close)
+        figure = Figure(figsize=(WIDTH, 1.08 * len(shown) + 0.3), layout=close)
         widths = [1.0, 0.25, *[1.0] * BLAMED, 0.25, *[1.0] * DEFENDED]
         grid = figure.add_gridspec(len(shown), columns + 2, width_ratios=widths)
         for row, mistake in enumerate(shown):
@@ -53,7 +53,8 @@ def _mistakes(shown: list[Mistake]) -> Figure:
 
 def _query(axes: Axes, mistake: Mistake, first: bool) -> None:
     show_picture(axes, from_text(mistake.picture))
-    axes.set_xlabel(f"{_short(mistake.true)}, said {_short(mistake.predicted)}", fontsize=6.5, labelpad=2)
+    said = f"is {short(mistake.true)}\nsaid {short(mistake.predicted)}"
+    axes.set_xlabel(said, fontsize=6.5, labelpad=2)
     if first:
         axes.set_title("query", fontsize=8.5, loc="left", pad=3)
 
@@ -61,11 +62,6 @@ def _query(axes: Axes, mistake: Mistake, first: bool) -> None:
 def _support(axes: Axes, mistake: Mistake, place: int, title: str) -> None:
     blamed = mistake.support[place]
     show_picture(axes, from_text(blamed.picture))
-    axes.set_xlabel(f"{_short(blamed.name)}  {blamed.share:+.2f}", fontsize=6.5, labelpad=2)
+    axes.set_xlabel(f"{short(blamed.name)}\n{blamed.share:+.2f}", fontsize=6.5, labelpad=2)
     if title:
         axes.set_title(title, fontsize=8.5, loc="left", pad=3)
-
-
-def _short(name: str, most: int = 10) -> str:
-    last = name.rsplit("/", 1)[-1]
-    return last if len(last) <= most else f"{last[: most - 1]}…"

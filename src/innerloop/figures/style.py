@@ -103,6 +103,12 @@ def bars(
     return figure
 
 
+def short(name: str, most: int = 11) -> str:
+    """Return a class's name as the end that tells it apart from its neighbours: `character07` of a long path."""
+    last = name.rsplit("/", 1)[-1]
+    return last if len(last) <= most else f"…{last[1 - most :]}"
+
+
 def show_picture(axes: Axes, image: NDArray[np.floating]) -> None:
     """Show [channel height width] in [0, 1]: dark ink on light paper, as a reader knows letters; colour as it is."""
     picture = 1 - image[0] if len(image) == 1 else image.transpose(1, 2, 0)
