@@ -11,7 +11,6 @@ from functools import partial
 
 from innerloop.analysis import cosines, parts
 from innerloop.data.ahead import Ahead
-from innerloop.data.sampler import draw
 from innerloop.data.split import VALIDATION
 from innerloop.data.storage import Watch, unwatched
 from innerloop.errors import RunError
@@ -25,6 +24,7 @@ from innerloop.runs import (
     heads,
     history,
     open_run,
+    probe_episodes,
     read_checkpoint,
     training_batch,
     write_checkpoint,
@@ -155,9 +155,7 @@ def _measured(recipe: Recipe, workshop: Workshop, state: State) -> history.Recor
         result = evaluate(algorithm, state.params, held_out, recipe.episode, indices, seed)
         record["validation"] = {result.measure: result.interval().mean, "zeroed": result.interval(zero_head=True).mean}
     if due(wanted.contrast) or due(wanted.cosine):
-        held_out = workshop.data.split(VALIDATION)
-        seed = derived_seed(recipe.seed, "probe")
-        probes = [draw(held_out, recipe.episode, seed, index) for index in range(wanted.probe_episodes)]
+        probes = probe_episodes(recipe, workshop.data)
         if due(wanted.contrast):
             record["contrast"] = parts.recorded(workshop.algorithm, state.params, probes)
         if due(wanted.cosine):

@@ -3,10 +3,11 @@ import itertools
 import pytest
 import torch
 
+from innerloop.data.episode import stacked
 from innerloop.data.sampler import draw_batch
 from innerloop.errors import ConfigError, DivergedError
 from innerloop.training import TrainingConfig, initial_state, train
-from worlds import SMALL, algorithm_of, conv_learner, made_up_data
+from worlds import SMALL, algorithm_of, conv_learner, image_episode, made_up_data
 
 SPLIT = made_up_data().split("train")
 
@@ -94,3 +95,14 @@ def test_a_loss_that_is_not_finite_is_refused_with_step_and_task():
 def test_bad_settings_are_refused(settings):
     with pytest.raises(ConfigError, match="training"):
         TrainingConfig(**settings)
+
+
+def test_plain_sgd_follows_the_gradient():
+    learner, params = conv_learner()
+    algorithm = algorithm_of("fomaml", learner, lr=0.3)
+    config = TrainingConfig(steps=1, tasks=1, outer_rule="sgd", outer_lr=0.1)
+    batch = stacked([image_episode()])
+    before, after = train(algorithm, initial_state(algorithm, params, config), lambda _: batch, config)
+    gradient = algorithm.meta_gradient(params, image_episode()).gradient
+    for name, value in after.params.items():
+        assert torch.allclose(value, before.params[name] - 0.1 * gradient[name], atol=1e-14)

@@ -76,6 +76,18 @@ class EpisodeShape:
         )
 
 
+def with_slots(episode: Episode, order: Tensor) -> Episode:
+    """Return the episode with its classes in other slots, in support and query alike.
+
+    Args:
+        episode: Targets are class slots; real targets have none, and stay.
+        order: A permutation; what was slot `i` becomes slot `order[i]`.
+    """
+    if episode.query.targets.is_floating_point():
+        return episode
+    return Episode(*(Examples(side.inputs, order[side.targets]) for side in episode))
+
+
 def shape_of(values: Mapping[str, Any]) -> EpisodeShape:
     """Read back a shape from plain values, in which a range is a list."""
     changed: dict[str, Any] = {

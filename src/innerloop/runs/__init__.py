@@ -13,6 +13,7 @@ from innerloop.runs.recipe import (
     build,
     fingerprint,
     from_values,
+    probe_episodes,
     training_batch,
     untrained,
 )
@@ -35,6 +36,7 @@ __all__ = [
     "keep_explanation",
     "open_run",
     "open_together",
+    "probe_episodes",
     "read_checkpoint",
     "training_batch",
     "untrained",

@@ -5,26 +5,29 @@ The recipe is written into the run as YAML, so a run can be read back, tested, c
 
 from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import dacite
+import torch
 import yaml
 
 from innerloop.algorithms import Algorithm, AlgorithmConfig
 from innerloop.algorithms import build as build_algorithm
 from innerloop.data import DataConfig, load
 from innerloop.data.augment import Augmentation
-from innerloop.data.episode import Batch, EpisodeShape
+from innerloop.data.episode import Batch, Episode, EpisodeShape, stacked, with_slots
 from innerloop.data.family import Family
-from innerloop.data.sampler import check, draw_batch
+from innerloop.data.sampler import check, draw, draw_batch
 from innerloop.data.split import TRAIN, VALIDATION, DataSet, Split
 from innerloop.data.storage import Watch, unwatched
-from innerloop.errors import ConfigError
+from innerloop.errors import ConfigError, one_of
 from innerloop.inner import InnerLoop
 from innerloop.models import ModelConfig
 from innerloop.models import build as build_learner
-from innerloop.seeds import derived_seed
+from innerloop.seeds import derived_seed, generator
 from innerloop.training import EvaluationConfig, State, TrainingConfig, initial_state
+
+Probes = Literal["validation", "training"]
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,8 @@ class RecordConfig:
         validation_episodes: How many of them.
         contrast: Norms of the contrastive and the interference part of the query gradient on probe episodes.
         cosine: Same-class and different-class cosine between query and support features on probe episodes.
-        probe_episodes: How many probe episodes, drawn from meta-validation.
+        probe_episodes: How many probe episodes.
+        probes: `validation`: drawn from meta-validation. `training`: the first that training itself sees.
         checkpoint: The last state; also written at the end and on interruption.
         heads: Whether the head is kept as it is before every outer step, so that interference can be traced to the
             outer steps it came from (`explain RUN interference`).
@@ -47,10 +51,12 @@ class RecordConfig:
     contrast: int = 0
     cosine: int = 0
     probe_episodes: int = 8
+    probes: Probes = "validation"
     checkpoint: int = 50
     heads: bool = False
 
     def __post_init__(self) -> None:
+        one_of("record.probes", self.probes, get_args(Probes))
         for name in ("validation", "contrast", "cosine", "checkpoint"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"expected record.{name} of at least 0, got {getattr(self, name)}; 0 is never")
@@ -105,7 +111,8 @@ def build(recipe: Recipe, watch: Watch = unwatched) -> Workshop:
     data = load(recipe.data, watch)
     train = data.split(TRAIN)
     check(train, recipe.episode)
-    if recipe.record.validation or recipe.record.contrast or recipe.record.cosine:
+    probed = recipe.record.probes == "validation" and (recipe.record.contrast or recipe.record.cosine)
+    if recipe.record.validation or probed:
         check(data.split(VALIDATION), recipe.episode)
     _refuse_mismatch(recipe, train)
     algorithm = untrained(recipe, train)
@@ -136,10 +143,32 @@ def untrained(recipe: Recipe, split: Split | Family) -> Algorithm:
 
 def training_batch(recipe: Recipe, data: DataSet, step: int) -> Batch:
     """Return the episodes of the outer step after `step` steps; a pure function of its arguments."""
-    tasks = recipe.training.tasks
-    seed = derived_seed(recipe.seed, "training")
+    tasks, pool = recipe.training.tasks, recipe.training.pool
+    split, seed = data.split(TRAIN), derived_seed(recipe.seed, "training")
     indices = range(step * tasks, (step + 1) * tasks)
-    return draw_batch(data.split(TRAIN), recipe.episode, seed, indices, recipe.augmentation)
+    if not pool:
+        return draw_batch(split, recipe.episode, seed, indices, recipe.augmentation)
+    again = [draw(split, recipe.episode, seed, index % pool, recipe.augmentation) for index in indices]
+    if recipe.episode.labels == "shuffled":
+        again = [_dealt(episode, seed, index) for episode, index in zip(again, indices, strict=True)]
+    return stacked(again)
+
+
+def _dealt(episode: Episode, seed: int, index: int) -> Episode:
+    """Return the episode with its slots dealt anew for its `index`-th use."""
+    count = len(set(episode.support.targets.tolist()))
+    return with_slots(episode, torch.randperm(count, generator=generator(seed, "slots", index)))
+
+
+def probe_episodes(recipe: Recipe, data: DataSet) -> list[Episode]:
+    """Return the fixed episodes that the parts and the cosines are recorded on."""
+    wanted = range(recipe.record.probe_episodes)
+    if recipe.record.probes == "training":
+        distinct = wanted[: recipe.training.pool or len(wanted)]
+        seed = derived_seed(recipe.seed, "training")
+        return [draw(data.split(TRAIN), recipe.episode, seed, index) for index in distinct]
+    seed = derived_seed(recipe.seed, "probe")
+    return [draw(data.split(VALIDATION), recipe.episode, seed, index) for index in wanted]
 
 
 def to_yaml(recipe: Recipe) -> str:

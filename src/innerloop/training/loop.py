@@ -29,6 +29,8 @@ class TrainingConfig:
     Attributes:
         steps: Outer steps in all.
         tasks: Episodes in the batch of one outer step.
+        pool: How many different episodes training sees, again and again with their slots dealt anew; 0 is no end. 1 is
+            kao2022's experiment on a single task, 10,000 its pool for mini-ImageNet.
         outer_lr: Learning rate of the outer step.
         outer_rule: `adam`, as the papers, or `sgd`, plain: under it the head is a sum of past queries (kao2022).
         head_reset: What happens to the head after every outer step: `none`, `zero` (the zeroing trick, which also
@@ -37,6 +39,7 @@ class TrainingConfig:
 
     steps: int = 600
     tasks: int = 16
+    pool: int = 0
     outer_lr: float = 1e-3
     outer_rule: OuterRule = "adam"
     head_reset: HeadReset = "none"
@@ -44,7 +47,7 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         one_of("training.head_reset", self.head_reset, get_args(HeadReset))
         one_of("training.outer_rule", self.outer_rule, get_args(OuterRule))
-        for name, least in (("steps", 0), ("tasks", 1)):
+        for name, least in (("steps", 0), ("tasks", 1), ("pool", 0)):
             value = getattr(self, name)
             if value < least:
                 raise ConfigError(f"expected training.{name} of at least {least}, got {value}; ask for more")

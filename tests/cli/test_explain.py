@@ -1,0 +1,145 @@
+import json
+
+import pytest
+from safetensors.torch import load_file, save_file
+
+from innerloop.analysis import ANALYSES
+from innerloop.analysis.values import from_values
+from innerloop.runs import open_run
+
+FEW = ("--episodes=3", "--n_queries=4", "--checkpoint=last")
+
+
+@pytest.fixture(scope="module")
+def trained(shell_in, small, tmp_path_factory):
+    """Two small runs that differ in their head's policy alone, with their heads kept."""
+    shell = shell_in(tmp_path_factory.mktemp("explained"))
+    kept = (*small, "--training.steps=3", "--record.heads=true")
+    shell("train", *kept, "--out=random", "--training.outer_rule=sgd")
+    shell("train", *kept, "--out=zeroing", "--model.head_scale=0", "--training.head_reset=zero")
+    return shell
+
+
+def test_contrast_shows_a_share_of_exactly_one_in_five_for_a_zeroed_head_and_keeps_numbers_and_figures(trained):
+    said = trained("explain", "zeroing", "contrast", *FEW)
+    assert "interference is nothing for the zeroing" in said
+    assert "20.0 ± 0.0% of the coefficients for the zeroing attract" in said
+    assert "The split is exact for the zeroing." in said
+    folder = trained.folder / said.strip().splitlines()[-1].removeprefix("Numbers and figures: ")
+    for name in ("norms", "directions", "signs"):
+        for ending, start in (("svg", b"<?xml"), ("pdf", b"%PDF"), ("png", b"\x89PNG")):
+            assert (folder / f"{name}.{ending}").read_bytes().startswith(start)
+    (kept,) = [each for each in open_run(trained.folder / "zeroing").explanations() if each.analysis == "contrast"]
+    assert kept.command == "innerloop explain zeroing contrast --episodes=3 --n_queries=4 --checkpoint=last"
+    result = from_values(ANALYSES["contrast"].result, kept.values)
+    assert result.negative_share.mean == pytest.approx(0.2, abs=1e-15)
+    assert (kept.split, kept.episodes, kept.shape.n_queries, kept.transductive) == ("test", 3, 4, True)
+
+
+def test_interference_of_a_run_is_traced_to_steps_and_past_queries(trained):
+    said = trained("explain", "random", "interference", "--interference.queries=true", *FEW)
+    assert "from the 3 outer steps since for the random" in said
+    assert "of past queries in the same slot attract" in said
+    result = next(
+        each for each in open_run(trained.folder / "random").explanations() if each.analysis == "interference"
+    )
+    found = from_values(ANALYSES["interference"].result, result.values)
+    assert found.queries.count == 3 * 2 * 75
+    assert found.queries.error.mean < 1e-5
+    whole = sum(age.share.mean for age in found.ages) + found.initialisation_share.mean
+    assert whole == pytest.approx(1, abs=1e-9)
+    assert "The zeroing has none." in trained("explain", "zeroing", "interference", *FEW)
+    assert "training.outer_rule=sgd" in trained.refused(
+        "explain", "zeroing", "interference", "--interference.queries=true", *FEW
+    )
+
+
+def test_heads_of_a_continued_run_are_those_of_the_uninterrupted_one(trained, small):
+    kept = (*small, "--record.heads=true", "--seed=4")
+    trained("train", *kept, "--training.steps=4", "--out=whole")
+    trained("train", *kept, "--training.steps=2", "--out=parts")
+    recipe = trained.folder / "parts" / "recipe.yaml"
+    recipe.write_text(recipe.read_text().replace("steps: 2\n  tasks", "steps: 4\n  tasks"))
+    trained("train", "--resume", "parts")
+    heads = [(trained.folder / name / "heads.bin").read_bytes() for name in ("whole", "parts")]
+    assert heads[0] == heads[1]
+    (trained.folder / "parts" / "heads.bin").write_bytes(heads[0][:-400])
+    assert "expected in 'parts/heads.bin' the heads of 4 outer steps" in trained.refused(
+        "explain", "parts", "interference", *FEW
+    )
+
+
+def test_responsibility_names_the_pictures_to_blame_on_digits(trained):
+    trained(
+        "explain", "zeroing", "responsibility", "--data.name=digits", "--k_shot=2", "--episodes=6", "--checkpoint=last"
+    )
+    kept = next(
+        each for each in open_run(trained.folder / "zeroing").explanations() if each.analysis == "responsibility"
+    )
+    found = from_values(ANALYSES["responsibility"].result, kept.values)
+    assert found.mistakes > 0
+    assert found.shown[0].picture
+    assert found.shown[0].margin == pytest.approx(sum(each.share for each in found.shown[0].support))
+    trained("report", "zeroing", "--out=blame.html")
+    page = (trained.folder / "blame.html").read_text()
+    assert "Who is to blame for its mistakes" in page
+    assert "digits, test classes, 5-way 2-shot" in page
+
+
+def test_all_explains_what_it_can_and_the_report_compares_runs_on_the_same_episodes(trained):
+    for name in ("random", "zeroing"):
+        said = trained("explain", name, "all", "--episodes=2", "--n_queries=3", "--seed=5", "--checkpoint=last")
+        assert said.count("Numbers and figures: ") == len(ANALYSES)
+    trained("report", "random", "zeroing", "--out=both.html")
+    page = (trained.folder / "both.html").read_text()
+    assert "of the coefficients for the random and 20.0 ± 0.0% of the coefficients for the zeroing attract" in page
+    assert "explained: innerloop explain random all" in page
+
+
+def test_an_explanation_from_another_version_or_a_damaged_one_is_one_line(trained, small):
+    trained("train", *small, "--training.steps=1", "--out=torn")
+    trained("explain", "torn", "contrast", *FEW)
+    place = next((trained.folder / "torn" / "explained").glob("*/result.json"))
+    whole = json.loads(place.read_text())
+    place.write_text(json.dumps({**whole, "values": {"order": "second"}}))
+    assert "expected a kept Contrast" in trained.refused("report", "torn", "--out=torn.html")
+    place.write_text("{")
+    assert "expected an explanation in" in trained.refused("report", "torn", "--out=torn.html")
+
+
+def test_features_that_are_not_finite_are_one_line(trained, small):
+    trained("train", *small, "--training.steps=1", "--out=diverged", "--record.validation=0")
+    place = trained.folder / "diverged" / "last.safetensors"
+    tensors = load_file(place)
+    from safetensors import safe_open
+
+    with safe_open(place, "pt") as file:
+        about = file.metadata()
+    name = next(each for each in tensors if each.startswith("params:") and "head" not in each)
+    save_file({**tensors, name: tensors[name] * float("nan")}, place, about)
+    assert "got NaN or infinity; check the run for divergence" in trained.refused(
+        "explain", "diverged", "contrast", *FEW
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["random"], "expected what to explain after the run, got nothing; known: contrast,"),
+        (["random", "contrats"], "Did you mean 'contrast'?"),
+        (["nowhere", "contrast"], "expected a run folder"),
+        (["random", "contrast", "--checkpoint=bst"], "one of best, last, got 'bst'"),
+        (["random", "contrast", "--episodes=0"], "evaluation.episodes of at least 1"),
+        (["random", "contrast", "--n_way=6"], "expected episodes of at most 5 ways"),
+        (["random", "contrast", "--k_shot=99"], "ask for fewer shots"),
+        (["random", "responsibility", "--responsibility.shown=-1"], "of at least 0, got -1"),
+        (["random", "responsibility", "--responsibility.showed=1"], "Did you mean 'responsibility.shown'?"),
+    ],
+)
+def test_bad_input_is_one_line(trained, arguments, words):
+    assert words in trained.refused("explain", *arguments)
+
+
+def test_real_targets_have_nothing_to_split(shell, small):
+    shell("train", "--data.name=sinusoid", "--model.name=mlp", "--inner.loss=mse", "--training.steps=1", "--out=wave")
+    assert "expected classes to explain, got the real targets" in shell.refused("explain", "wave", "contrast")

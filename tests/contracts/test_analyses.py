@@ -1,0 +1,132 @@
+"""What holds for every analysis: it survives odd worlds, goes to JSON and back, is drawn and told."""
+
+import json
+
+import pytest
+import torch
+
+from innerloop import driver
+from innerloop.analysis import ANALYSES, Subject, probes
+from innerloop.analysis.values import from_values, to_values
+from innerloop.data import DataConfig, load
+from innerloop.data.episode import EpisodeShape
+from innerloop.figures.registry import FIGURES
+from innerloop.figures.style import to_pdf, to_png, to_svg
+from innerloop.inner import InnerLoop
+from innerloop.models import ModelConfig
+from innerloop.params import zeroed
+from innerloop.report.sections import SECTIONS
+from innerloop.runs import Recipe, RecordConfig, open_run
+from innerloop.training import TrainingConfig
+from worlds import algorithm_of, conv_learner, image_episode, probes_of
+
+
+def test_every_analysis_has_its_figures_and_its_section():
+    assert list(ANALYSES) == list(FIGURES) == list(SECTIONS)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A real run, small, on a family that needs no files."""
+    folder = tmp_path_factory.mktemp("run") / "run"
+    recipe = Recipe(
+        data=DataConfig("gaussians"),
+        episode=EpisodeShape(3, 2, 4),
+        model=ModelConfig("mlp"),
+        inner=InnerLoop(lr=0.1),
+        training=TrainingConfig(steps=3, tasks=2, outer_rule="sgd"),
+        record=RecordConfig(validation=0, heads=True),
+    )
+    for _ in driver.begin(recipe, str(folder), "test"):
+        pass
+    return open_run(folder)
+
+
+def of_run(run, count=2):
+    split = load(run.recipe.data).split("test")
+    algorithm, state = run.learned(split, "last")
+    return Subject(
+        algorithm, algorithm, state.params, lambda: probes(split, run.recipe.episode, 0, range(count)), run, state
+    )
+
+
+def unbalanced():
+    episode = image_episode(n_way=3, k_shot=3)
+    kept = torch.tensor([0, 1, 2, 3, 6, 7])
+    return episode._replace(support=type(episode.support)(*(values[kept] for values in episode.support)))
+
+
+def world(name):
+    """Return a learner and its episodes."""
+    learner, params = conv_learner()
+    episodes = [image_episode(seed=seed) for seed in range(2)]
+    zero = zeroed(params, learner.head_names)
+    if name == "random head":
+        return algorithm_of("maml", learner, lr=0.3, steps=2), params, episodes
+    if name == "zero head":
+        return algorithm_of("maml", learner, lr=0.3), zero, episodes
+    if name == "head only, mse":
+        return algorithm_of("anil", learner, order="first", lr=0.3, steps=3, loss="mse"), params, episodes
+    if name == "negative rate":
+        return algorithm_of("fomaml", learner, lr=-0.1), params, episodes
+    if name == "no inner step":
+        return algorithm_of("fomaml", learner, steps=0), params, episodes
+    if name == "unequal shots, one episode":
+        return algorithm_of("fomaml", learner, lr=0.3), params, [unbalanced()]
+    assert name == "one shot"
+    return algorithm_of("fomaml", learner, lr=0.3), params, [image_episode(k_shot=1, n_queries=1)]
+
+
+WORLDS = (
+    "random head",
+    "zero head",
+    "head only, mse",
+    "negative rate",
+    "no inner step",
+    "unequal shots, one episode",
+    "one shot",
+    "a run",
+)
+
+
+# Interference traces what a run recorded, so only a run will do.
+CASES = [(name, where) for name in ANALYSES for where in WORLDS if name != "interference" or where == "a run"]
+
+
+@pytest.mark.parametrize(("name", "where"), CASES)
+def test_every_analysis_goes_to_json_and_back_and_is_drawn_and_told(name, where, run):
+    if where == "a run":
+        subject = of_run(run)
+    else:
+        algorithm, params, episodes = world(where)
+        subject = Subject(algorithm, algorithm, params, probes_of(episodes))
+    analysis = ANALYSES[name]
+    result = analysis.measure(subject) if analysis.settings is None else analysis.measure(subject, analysis.settings())
+    text = json.dumps(to_values(result), allow_nan=False)
+    assert from_values(analysis.result, json.loads(text)) == result
+    for results in ({"one": result}, {"one": result, "an other": result}):
+        figures = FIGURES[name](results)
+        captions = SECTIONS[name].captions(results)
+        assert figures.keys() <= captions.keys()
+        for figure in figures.values():
+            assert to_svg(figure).startswith("<?xml")
+        told = " ".join([SECTIONS[name].say(results), *(captions[each] for each in figures)])
+        assert "one" in told
+        for word in ("nan", "inf", "None", "Interval"):
+            assert word not in told.replace("influence", "").replace("inference", "").replace("infinit", "").split()
+
+
+@pytest.mark.parametrize("name", ANALYSES)
+def test_every_analysis_repeats_to_the_last_digit(name, run):
+    analysis = ANALYSES[name]
+    arguments = () if analysis.settings is None else (analysis.settings(),)
+    first, again = (to_values(analysis.measure(of_run(run), *arguments)) for _ in range(2))
+    assert first == again
+
+
+def test_figures_are_the_same_bytes_for_the_same_result_in_every_format(run):
+    analysis = ANALYSES["contrast"]
+    result = analysis.measure(of_run(run))
+    for turned in (to_svg, to_pdf, to_png):
+        first, again = (turned(FIGURES["contrast"]({"one": result})["norms"]) for _ in range(2))
+        assert first == again

@@ -1,0 +1,49 @@
+from dataclasses import replace
+
+import torch
+
+from innerloop.data.episode import tasks
+from innerloop.runs import Recipe, RecordConfig, probe_episodes, training_batch
+from innerloop.training import TrainingConfig
+from worlds import SMALL, made_up_data
+
+
+def test_a_pool_of_one_is_one_task_whose_slots_are_dealt_anew():
+    data = made_up_data()
+    recipe = Recipe(episode=SMALL, training=TrainingConfig(tasks=2, pool=1))
+    seen = set()
+    for step in range(6):
+        for episode in tasks(training_batch(recipe, data, step)):
+            images = {}
+            for side in episode:
+                for image, slot in zip(side.inputs, side.targets.tolist(), strict=True):
+                    images[image.numpy().tobytes()] = slot
+            order = tuple(slot for _, slot in sorted(images.items()))
+            seen.add((tuple(sorted(images)), order))
+    assert len({names for names, _ in seen}) == 1
+    assert len({order for _, order in seen}) > 3
+
+
+def test_a_pool_repeats_after_its_size_and_fixed_slots_stay():
+    data = made_up_data()
+    recipe = Recipe(episode=replace(SMALL, labels="fixed"), training=TrainingConfig(tasks=3, pool=3))
+    first, again = training_batch(recipe, data, 0), training_batch(recipe, data, 1)
+    assert torch.equal(first.query.inputs, again.query.inputs)
+    assert torch.equal(first.query.targets, again.query.targets)
+    endless = training_batch(replace(recipe, training=TrainingConfig(tasks=3)), data, 1)
+    assert not torch.equal(first.query.inputs, endless.query.inputs)
+
+
+def test_probes_of_training_are_what_training_sees():
+    data = made_up_data()
+    recipe = Recipe(
+        episode=SMALL,
+        training=TrainingConfig(tasks=2, pool=1),
+        record=RecordConfig(probes="training", probe_episodes=3),
+    )
+    (probe,) = probe_episodes(recipe, data)
+    inputs = training_batch(recipe, data, 4).support.inputs
+    assert torch.equal(probe.support.inputs, inputs[0])
+    held_out = probe_episodes(replace(recipe, record=RecordConfig(probe_episodes=3)), data)
+    assert len(held_out) == 3
+    assert not torch.equal(held_out[0].support.inputs, inputs[0])
