@@ -1,9 +1,13 @@
+import contextlib
+import io
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from innerloop.cli.main import main
 
 COMMAND = Path(sys.executable).with_name("innerloop")
 
@@ -34,9 +38,31 @@ class Shell:
         return message
 
 
+class InProcess(Shell):
+    """The same command line without a process of its own: what has many commands to try would wait for torch."""
+
+    def __call__(self, *arguments, code=0):
+        words = [str(each) for each in arguments]
+        out, err = io.StringIO(), io.StringIO()
+        before = sys.argv
+        with contextlib.chdir(self.folder), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            sys.argv = ["innerloop", *words]
+            try:
+                done = main(words)
+            finally:
+                sys.argv = before
+        assert done == code, f"exit code {done}\n{out.getvalue()}\n{err.getvalue()}"
+        return out.getvalue() if code == 0 else err.getvalue()
+
+
 @pytest.fixture(scope="session")
 def shell_in():
     return Shell
+
+
+@pytest.fixture(scope="session")
+def commands_in():
+    return InProcess
 
 
 @pytest.fixture

@@ -11,13 +11,18 @@ FEW = ("--episodes=3", "--n_queries=4", "--checkpoint=last")
 
 
 @pytest.fixture(scope="module")
-def trained(shell_in, small, tmp_path_factory):
+def trained(commands_in, small, tmp_path_factory):
     """Two small runs that differ in their head's policy alone, with their heads kept."""
-    shell = shell_in(tmp_path_factory.mktemp("explained"))
+    shell = commands_in(tmp_path_factory.mktemp("explained"))
     kept = (*small, "--training.steps=3", "--record.heads=true")
-    shell("train", *kept, "--out=random", "--training.outer_rule=sgd")
+    shell("train", *kept, "--out=random", "--training.outer_rule=sgd", "--training.outer_lr=0.1")
     shell("train", *kept, "--out=zeroing", "--model.head_scale=0", "--training.head_reset=zero")
     return shell
+
+
+def test_the_installed_command_explains(trained, shell_in):
+    said = shell_in(trained.folder)("explain", "random", "contrast", "--seed=3", *FEW)
+    assert "of the coefficients for the random attract" in said
 
 
 def test_contrast_shows_a_share_of_exactly_one_in_five_for_a_zeroed_head_and_keeps_numbers_and_figures(trained):
@@ -140,6 +145,6 @@ def test_bad_input_is_one_line(trained, arguments, words):
     assert words in trained.refused("explain", *arguments)
 
 
-def test_real_targets_have_nothing_to_split(shell, small):
-    shell("train", "--data.name=sinusoid", "--model.name=mlp", "--inner.loss=mse", "--training.steps=1", "--out=wave")
-    assert "expected classes to explain, got the real targets" in shell.refused("explain", "wave", "contrast")
+def test_real_targets_have_nothing_to_split(trained):
+    trained("train", "--data.name=sinusoid", "--model.name=mlp", "--inner.loss=mse", "--training.steps=1", "--out=wave")
+    assert "expected classes to explain, got the real targets" in trained.refused("explain", "wave", "contrast")
