@@ -20,7 +20,7 @@ import torch
 from jaxtyping import Float
 from scipy import stats
 from torch import Tensor
-from torch.func import jvp
+from torch.func import jacfwd, jvp, vmap
 
 from innerloop.algorithms import Algorithm
 from innerloop.analysis.contrast import LossName, Reduction, head_loop, scale_of
@@ -219,30 +219,30 @@ def of_episode(algorithm: Algorithm, params: Params, episode: Episode, readapt: 
         ConfigError: The learner's head is not linear.
     """
     frozen = _frozen(algorithm, params, episode)
-    exact = encoder_stays(algorithm, params)
     parts = frozen(None)
     count = len(episode.support.targets)
 
-    if exact:
+    if encoder_stays(algorithm, params):
 
-        def logits_of(weights: Tensor, differentiable: bool = False) -> Tensor:  # noqa: ARG001
+        def formula(weights: Tensor) -> Tensor:
             made = frozen(weights)
             return made.nobody + made.shares.sum(1)
 
-        ones = parts.shares.new_ones(count)
-        logits = logits_of(ones)
-    else:
+        ones, logits = parts.shares.new_ones(count), parts.nobody + parts.shares.sum(1)
+        if not readapt:
+            return Blame(logits, parts, None, None)
+        return Blame(logits, parts, vmap(formula)(ones - torch.eye(count)), jacfwd(formula)(ones).movedim(2, 0))
 
-        def logits_of(weights: Tensor, differentiable: bool = False) -> Tensor:
-            adapted = algorithm.adapt(params, episode.support, differentiable, weights).adapted
-            return algorithm.query_loss(adapted, episode)[1]
+    def network(weights: Tensor, differentiable: bool = False) -> Tensor:
+        adapted = algorithm.adapt(params, episode.support, differentiable, weights).adapted
+        return algorithm.query_loss(adapted, episode)[1]
 
-        ones = next(iter(params.values())).new_ones(count)
-        with torch.no_grad():
-            logits = algorithm.query_loss(algorithm.adapt(params, episode.support).adapted, episode)[1]
+    ones = next(iter(params.values())).new_ones(count)
+    with torch.no_grad():
+        logits = algorithm.query_loss(algorithm.adapt(params, episode.support).adapted, episode)[1]
     if not readapt:
         return Blame(logits, parts, None, None)
-    return Blame(logits, parts, _without(logits_of, ones), _influence(partial(logits_of, differentiable=True), ones))
+    return Blame(logits, parts, _without(network, ones), _influence(partial(network, differentiable=True), ones))
 
 
 def measure(subject: Subject, settings: ResponsibilitySettings) -> Responsibility:
@@ -313,15 +313,20 @@ def _frozen(algorithm: Algorithm, params: Params, episode: Episode) -> Callable[
 
 
 def _without(logits_of: Callable[[Tensor], Tensor], ones: Tensor) -> Tensor:
-    """Return the logits without each example [support query way]."""
+    """Return the logits without each example [support query way], adapting the network again for each."""
     with torch.no_grad():
         return torch.stack([logits_of(ones - each) for each in torch.eye(len(ones), dtype=ones.dtype)])
 
 
 def _influence(logits_of: Callable[[Tensor], Tensor], ones: Tensor) -> Tensor:
     """Return the derivative of the logits by each example's weight [support query way], by forward mode."""
-    directions = torch.eye(len(ones), dtype=ones.dtype)
-    return torch.stack([jvp(logits_of, (ones,), (each,))[1].detach() for each in directions])
+
+    def pushed(direction: Tensor) -> Tensor:
+        derivative: Tensor = jvp(logits_of, (ones,), (direction,))[1]
+        return derivative
+
+    # A few at a time: their convolutions share weights, and memory stays small.
+    return vmap(pushed, chunk_size=5)(torch.eye(len(ones), dtype=ones.dtype)).detach()
 
 
 def _blame(found: Blame, exact: bool, query: int, predicted: int, true: int) -> Tensor:
