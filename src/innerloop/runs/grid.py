@@ -224,7 +224,7 @@ def _changed(base: Recipe, settings: Settings, cell: str) -> Recipe:
 def _refuse_alike(crossed: list[Cell]) -> None:
     for left, right in combinations(crossed, 2):
         # Some disks take upper and lower case for one.
-        if left.name.lower() == right.name.lower():
+        if left.name.lower() == right.name.lower() or left.label.lower() == right.label.lower():
             raise ConfigError(f"expected cells of different names, got '{left.name}' and '{right.name}'; rename one")
         if left.recipe == right.recipe:
             raise ConfigError(
