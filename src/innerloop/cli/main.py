@@ -14,6 +14,7 @@ VERBS = {
     "train": "meta-train a learner by a recipe, or continue a run",
     "evaluate": "test a trained learner on classes it has never seen",
     "explain": "measure why a trained learner does what it does, with figures",
+    "sweep": "cross settings of a recipe, train every cell for every seed, and tell all as one page",
     "report": "write one self-contained HTML page about one run, or comparing several",
     "data": "say which data sets there are",
 }

@@ -1,7 +1,6 @@
 """Results to one self-contained HTML page: no script, nothing loaded from anywhere, every string escaped."""
 
-import base64
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from html import escape
 from typing import Any, NamedTuple
@@ -19,40 +18,13 @@ from innerloop.figures import training as training_figure
 from innerloop.figures.registry import FIGURES
 from innerloop.figures.style import to_svg
 from innerloop.report import sentences
+from innerloop.report.html import card, document, section
 from innerloop.report.sections import SECTIONS
 from innerloop.report.words import capital, listed
 from innerloop.runs import KeptEvaluation, KeptExplanation, OpenedRun
 from innerloop.runs.recipe import to_yaml
 from innerloop.statistics import Interval
 from innerloop.training import Evaluation
-
-STYLE = """
-:root { color-scheme: light; }
-* { box-sizing: border-box; }
-body { margin: 0 auto; max-width: 62rem; padding: 1.2rem; font: 16px/1.5 system-ui, sans-serif; color: #1b1b1b;
-       background: #fff; overflow-wrap: break-word; }
-h1 { font-size: 1.7rem; line-height: 1.2; margin: .4rem 0 .6rem; }
-h2 { font-size: 1.2rem; margin: 2.2rem 0 .6rem; }
-p.lead { font-size: 1.06rem; }
-.grid { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 19rem), 1fr)); gap: 1.2rem; }
-figure { margin: 0; border: 1px solid #e2e2e2; border-radius: .5rem; padding: .8rem; min-width: 0; }
-figure img { width: 100%; max-width: 30rem; height: auto; display: block; margin: 0 auto .5rem; }
-figcaption { font-size: .92rem; color: #333; }
-.scroll { overflow-x: auto; }
-table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; font-size: .95rem; }
-th, td { padding: .35rem .5rem; text-align: right; border-bottom: 1px solid #e2e2e2; vertical-align: bottom; }
-th:first-child, td:first-child { text-align: left; }
-td:not(:first-child) { white-space: nowrap; }
-thead th { font-weight: 600; font-size: .86rem; }
-td.best { font-weight: 700; }
-@media (max-width: 34rem) {
-  table { font-size: .8rem; } th, td { padding: .25rem .2rem; } thead th { font-size: .75rem; }
-}
-.small { font-size: .88rem; color: #444; }
-pre { background: #f6f6f6; padding: .8rem; border-radius: .5rem; font-size: .8rem; white-space: pre-wrap; }
-"""
-# The page may show what it carries and nothing else: a browser refuses any request it would make.
-POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
 class Test(NamedTuple):
@@ -83,17 +55,10 @@ def render(runs: Sequence[OpenedRun], title: str = "innerloop report") -> str:
         *(_table(test) for test in tests),
         _contrast(runs),
         _cosines(runs),
-        *_explained(runs),
+        *explained({training_figure.label(run): run for run in runs}),
         _provenance(runs),
     ]
-    return (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(title)}</title><style>{STYLE}</style></head>\n<body>\n"
-        + "\n".join(part for part in body if part)
-        + "\n</body></html>\n"
-    )
+    return document(title, body)
 
 
 def _tests(runs: Sequence[OpenedRun]) -> list[Test]:
@@ -162,8 +127,8 @@ def _episodes(tests: list[Test]) -> str:
             f"{'image' if kept.evaluation.shape.k_shot == 1 else 'images'} on the left of each row{seen_before}, "
             "and must say of every image on the right which row it belongs to."
         )
-        cards.append(_card(to_svg(episode_figure.draw(episode)), caption, f"An episode of {kept.data.name}"))
-    return _section("What a task looks like", cards)
+        cards.append(card(to_svg(episode_figure.draw(episode)), caption, f"An episode of {kept.data.name}"))
+    return section("What a task looks like", cards)
 
 
 def _curves(runs: Sequence[OpenedRun]) -> str:
@@ -171,20 +136,20 @@ def _curves(runs: Sequence[OpenedRun]) -> str:
         return ""
     counts = _counts(run.recipe.record.validation_episodes for run in runs)
     cards = [
-        _card(
+        card(
             _drawn(runs, "validation", "accuracy"),
             f"{sentences.speed(runs)} Accuracy after adaptation on {counts} fixed meta-validation "
             "episodes, with the head as training left it.",
             "Learning curves",
         ),
-        _card(
+        card(
             _drawn(runs, "validation", "zeroed"),
             "The same checkpoints on the same episodes with every head set to zero before adaptation: "
             f"{_ends(runs, 'zeroed')}.",
             "Learning curves with the head zeroed at test",
         ),
     ]
-    return _section("How fast they learn", cards)
+    return section("How fast they learn", cards)
 
 
 def _counts(numbers: Iterable[int]) -> str:
@@ -248,14 +213,14 @@ def _contrast(runs: Sequence[OpenedRun]) -> str:
     if not said:
         return ""
     cards = [
-        _card(
+        card(
             _drawn(runs, "contrast", "query_contrast"),
             "The contrastive part of the query loss's gradient at the query features: it pulls a query to support "
             "features of its class and pushes it from the others. "
             f"{sentences.movement(runs, 'contrast', 'query_contrast', 3)}",
             "Norm of the contrastive part",
         ),
-        _card(
+        card(
             _drawn(runs, "contrast", "query_interference"),
             f"The rest of that gradient, made by the head as it was before adaptation, at the same scale. {said}",
             "Norm of the interference",
@@ -267,7 +232,7 @@ def _contrast(runs: Sequence[OpenedRun]) -> str:
         "inner loop: exact for a zeroed head at one inner step, otherwise without what the encoder's own inner "
         "movement adds.</p>"
     )
-    return _section("Why: signal and interference in the gradient", cards, note)
+    return section("Why: signal and interference in the gradient", cards, note)
 
 
 def _cosines(runs: Sequence[OpenedRun]) -> str:
@@ -275,29 +240,29 @@ def _cosines(runs: Sequence[OpenedRun]) -> str:
     if not said:
         return ""
     cards = [
-        _card(
+        card(
             _drawn(runs, "cosine", "same_class"),
             "Cosine between query features and support features of the same class: what is alike is pulled together "
             f"where it rises. {sentences.movement(runs, 'cosine', 'same_class')} {said}",
             "Cosine, same class",
         ),
-        _card(
+        card(
             _drawn(runs, "cosine", "different_class"),
             "Cosine between query features and support features of other classes, at the same scale: what differs is "
             f"pushed apart where it falls. {sentences.movement(runs, 'cosine', 'different_class')}",
             "Cosine, different class",
         ),
     ]
-    return _section("What it does to the features", cards)
+    return section("What it does to the features", cards)
 
 
-def _explained(runs: Sequence[OpenedRun]) -> list[str]:
-    """Return a section for every analysis, a comparison of the runs that it was made of on the same episodes."""
+def explained(runs: Mapping[str, OpenedRun]) -> list[str]:
+    """Return a section for every analysis, a comparison of the labelled runs it was made of on the same episodes."""
     found: dict[tuple[object, ...], dict[str, KeptExplanation]] = {}
-    for run in runs:
+    for label, run in runs.items():
         for kept in run.explanations():
             if kept.analysis in ANALYSES:
-                found.setdefault(_told_together(kept), {})[training_figure.label(run)] = kept
+                found.setdefault(_told_together(kept), {})[label] = kept
     order = list(ANALYSES)
     sections = []
     for by_run in sorted(found.values(), key=lambda each: order.index(next(iter(each.values())).analysis)):
@@ -305,14 +270,14 @@ def _explained(runs: Sequence[OpenedRun]) -> list[str]:
         results: dict[str, Any] = {
             label: from_values(ANALYSES[kept.analysis].result, kept.values) for label, kept in by_run.items()
         }
-        section = SECTIONS[first.analysis]
-        captions = section.captions(results)
+        told = SECTIONS[first.analysis]
+        captions = told.captions(results)
         cards = [
-            _card(to_svg(figure), captions[name], f"{section.title}: {name}")
+            card(to_svg(figure), captions[name], f"{told.title}: {name}")
             for name, figure in FIGURES[first.analysis](results).items()
         ]
         sections.append(
-            f"<h2>{escape(section.title)}</h2><p>{escape(capital(section.say(results)))}</p>"
+            f"<h2>{escape(told.title)}</h2><p>{escape(capital(told.say(results)))}</p>"
             f'<div class="grid">{"".join(cards)}</div><p class="small">{escape(_conditions(first))}</p>'
         )
     return sections
@@ -346,17 +311,5 @@ def _provenance(runs: Sequence[OpenedRun]) -> str:
     return "<h2>How it was made</h2>" + "".join(parts)
 
 
-def _section(title: str, cards: Sequence[str], note: str = "") -> str:
-    return f'<h2>{escape(title)}</h2><div class="grid">{"".join(cards)}</div>{note}' if cards else ""
-
-
 def _drawn(runs: Sequence[OpenedRun], kind: str, what: str) -> str:
     return to_svg(training_figure.draw(runs, kind, what))
-
-
-def _card(svg: str, caption: str, alternative: str) -> str:
-    data = base64.b64encode(svg.encode()).decode()
-    return (
-        f'<figure><img src="data:image/svg+xml;base64,{data}" alt="{escape(alternative)}">'
-        f"<figcaption>{escape(caption)}</figcaption></figure>"
-    )

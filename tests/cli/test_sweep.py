@@ -1,0 +1,219 @@
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from innerloop.cli.sweep import Clock, until
+from innerloop.runs import open_run
+
+COMMAND = Path(sys.executable).with_name("innerloop")
+BASE = """
+model: {name: strided_conv4, filters: 8}
+training: {steps: 6, tasks: 2}
+record: {validation: 3, validation_episodes: 2, contrast: 3, cosine: 3, probe_episodes: 2}
+evaluation: {episodes: 4}
+"""
+GRID = """
+recipe: base.yaml
+axes:
+  head:
+    random: {}
+    zeroing: {model.head_scale: 0, training.head_reset: zero}
+  steps:
+    M1: {inner.steps: 1}
+    M2: {inner.steps: 2}
+seeds: [0, 1]
+"""
+RUNS = [f"{head}-{steps}/seed-{seed}" for seed in (0, 1) for head in ("random", "zeroing") for steps in ("M1", "M2")]
+
+
+def write(folder, grid=GRID, base=BASE):
+    (folder / "base.yaml").write_text(base)
+    (folder / "grid.yaml").write_text(grid)
+
+
+def numbers(folder):
+    """What was measured, without who measured it when."""
+    values = json.loads((folder / "sweep.json").read_text())
+    for cell in values["cells"]:
+        for run in cell["runs"]:
+            for kept in run["explained"]:
+                kept.pop("command")
+    return values["cells"]
+
+
+@pytest.fixture(scope="module")
+def whole(shell_in, tmp_path_factory):
+    shell = shell_in(tmp_path_factory.mktemp("whole"))
+    write(shell.folder)
+    shell.said = shell("sweep", "grid.yaml", "--out=sweep")
+    return shell
+
+
+def test_a_sweep_leaves_a_run_for_every_cell_and_seed_and_one_table_and_page(whole):
+    folder = whole.folder / "sweep"
+    for number, name in enumerate(RUNS, 1):
+        assert f"{number}/8 {name}  6/6" in whole.said
+        recipe = open_run(folder / name).recipe
+        assert (recipe.seed, recipe.inner.steps) == (int(name[-1]), int(name.split("/")[0][-1]))
+        assert recipe.training.head_reset == ("zero" if name.startswith("zeroing") else "none")
+        assert len(open_run(folder / name).evaluations()) == 1
+    assert "over seeds" in whole.said
+    assert "has the highest mean accuracy of the 4 tested cells" in whole.said
+    assert (folder / "grid.yaml").read_text() == GRID
+    page = (folder / "sweep.html").read_text()
+    assert "all runs are finished" in page
+    assert "<script" not in page
+    cells = numbers(folder)
+    assert [cell["name"] for cell in cells] == ["random-M1", "random-M2", "zeroing-M1", "zeroing-M2"]
+    assert all([run["seed"] for run in cell["runs"]] == [0, 1] for cell in cells)
+    assert cells[3]["settings"] == {"model.head_scale": 0, "training.head_reset": "zero", "inner.steps": 2}
+
+
+def test_a_sweep_interrupted_and_continued_is_the_uninterrupted_one(whole, shell):
+    write(shell.folder)
+    process = subprocess.Popen(
+        [str(COMMAND), "sweep", "grid.yaml", "--out=sweep"],
+        cwd=shell.folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    history = shell.folder / "sweep" / RUNS[1] / "history.jsonl"
+    while process.poll() is None and not (history.exists() and len(history.read_text().splitlines()) >= 3):
+        time.sleep(0.005)
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate()
+    assert process.returncode == 130
+    assert "Traceback" not in said
+    assert "Saved; go on with: innerloop sweep grid.yaml --out=sweep" in said
+    assert "1 of 8 runs are finished" in (shell.folder / "sweep" / "sweep.html").read_text()
+    said = shell("sweep", "grid.yaml", "--out=sweep", "--minutes=0")
+    assert "Stopped after 0 minutes: 7 of 8 runs left; go on with: innerloop sweep grid.yaml --out=sweep" in said
+    said = shell("sweep", "grid.yaml", "--out=sweep", "--only=zeroing-M2/seed-1")
+    assert "1/1 zeroing-M2/seed-1  6/6" in said
+    said = shell("sweep", "grid.yaml", "--out=sweep")
+    assert RUNS[0] + "  6/6" not in said
+    assert "8/8 zeroing-M2/seed-1" not in said  # finished above
+    for cell, other in zip(*(numbers(each.folder / "sweep") for each in (shell, whole)), strict=True):
+        for run, same in zip(cell.pop("runs"), other.pop("runs"), strict=True):
+            for name, curve in run.pop("curves").items():
+                # A resumed run's learner is the same bit for bit; float32 gradients measured of it round otherwise.
+                assert curve["steps"] == same["curves"][name]["steps"]
+                assert curve["values"] == pytest.approx(same["curves"][name]["values"], rel=1e-4, abs=1e-6)
+            same.pop("curves")
+            assert run == same
+        assert cell == other
+    for name in RUNS:
+        left, right = (each.folder / "sweep" / name / "last.safetensors" for each in (shell, whole))
+        assert left.read_bytes() == right.read_bytes()
+
+
+def test_what_is_finished_is_not_done_again(whole):
+    before = {place: place.stat().st_mtime_ns for place in (whole.folder / "sweep").glob("*/*/*")}
+    said = whole("sweep", "grid.yaml", "--out=sweep", "--minutes=0")
+    assert "6/6" not in said
+    assert "Stopped" not in said
+    assert {place: place.stat().st_mtime_ns for place in (whole.folder / "sweep").glob("*/*/*")} == before
+
+
+def test_time_that_is_up_ends_a_run_between_outer_steps_and_closes_it():
+    closed = []
+
+    def steps():
+        try:
+            yield from range(5)
+        finally:
+            closed.append(True)
+
+    run = steps()
+    assert list(until(Clock(0.0), run)) == [0]
+    run.close()
+    assert closed == [True]
+    assert list(until(Clock(None), steps())) == [0, 1, 2, 3, 4]
+
+
+EXPLAINED = """
+recipe: base.yaml
+set: {training.steps: 1, record.contrast: 0, record.cosine: 0}
+axes:
+  rate: {bad: {inner.lr: 1e30, record.validation: 0}, good: {}}
+explain: [contrast]
+"""
+
+
+def test_runs_are_explained_once_and_one_that_diverges_stops_no_other(shell):
+    write(shell.folder, EXPLAINED)
+    said = shell("sweep", "grid.yaml", "--out=sweep")
+    assert "bad, seed 0: expected a finite query loss" in said
+    assert "2/2 good/seed-0  1/1" in said
+    page = (shell.folder / "sweep" / "sweep.html").read_text()
+    assert "What was left out" in page
+    assert "The prism" in page
+    assert "measured on the runs of seed 0" in page
+    result = next((shell.folder / "sweep" / "good" / "seed-0" / "explained").glob("*/result.json"))
+    before = result.stat().st_mtime_ns
+    shell("sweep", "grid.yaml", "--out=sweep")
+    assert result.stat().st_mtime_ns == before
+    cells = numbers(shell.folder / "sweep")
+    assert [len(cell["runs"]) for cell in cells] == [0, 1]
+    assert cells[1]["runs"][0]["explained"][0]["analysis"] == "contrast"
+
+
+@pytest.mark.parametrize(
+    ("grid", "options", "words"),
+    [
+        ("axess: {}", [], "Did you mean 'axes'?"),
+        ("axes: {a: {x: {}, y: {inner.lrr: 1}}}", [], "unknown setting 'inner.lrr' in cell 'y'. Did you mean"),
+        ("axes: {a: {x: {}, y: {inner.steps: -1}}}", [], "cell 'y': expected inner steps of at least 0"),
+        ("axes: {a: {x: {}, y: {episode.k_shot: 6}}}", [], "cell 'y': expected at least 21 images"),
+        ("axes: {a: {x: {}, y: {data.name: digits}}}", [], "cell 'y': "),
+        ("axes: {a: {x: {}, y: {data.name: omniglot, data.root: nowhere}}}", [], "cell 'y': "),
+        ("recipe: nowhere.yaml", [], "no such file"),
+        ("explain: [contrats]", [], "Did you mean 'contrast'?"),
+        ("seeds: [0]", ["--only=zzz"], "expected --only to be in the name of a run, got 'zzz'; one is 'grid/seed-0'"),
+        ("seeds: [0]", ["--minutes=-1"], "expected --minutes of at least 0"),
+        ("seeds: [0]", ["--data.root=."], "expected data with files for --data.root, got typeface"),
+        ("seeds: [0]", ["--mintes=3"], "Did you mean 'minutes'?"),
+    ],
+)
+def test_what_is_refused_is_refused_before_anything_is_trained(shell, grid, options, words):
+    write(shell.folder, grid)
+    assert words in shell.refused("sweep", "grid.yaml", "--out=sweep", *options)
+    assert not (shell.folder / "sweep").exists()
+
+
+def test_a_grid_that_is_not_there_and_a_place_that_nobody_named_are_one_line(shell):
+    assert "expected a grid in 'grid.yaml', got no such file" in shell.refused("sweep", "grid.yaml", "--out=x")
+    write(shell.folder)
+    assert "arguments are required: out" in shell.refused("sweep", "grid.yaml")
+
+
+def test_another_grids_folder_and_anybody_elses_are_left_as_they_are(whole, shell):
+    write(whole.folder, GRID.replace("[0, 1]", "[0, 2]"))
+    assert "got another one (its seeds differ)" in whole.refused("sweep", "grid.yaml", "--out=sweep")
+    write(whole.folder, "# a comment is no change\n" + GRID, BASE.replace("tasks: 2", "tasks: 3"))
+    assert "got training.tasks 2 there and 3 here" in whole.refused("sweep", "grid.yaml", "--out=sweep")
+    write(whole.folder)
+    write(shell.folder)
+    (shell.folder / "mine").mkdir()
+    (shell.folder / "mine" / "notes.txt").write_text("mine")
+    assert "choose another with --out" in shell.refused("sweep", "grid.yaml", "--out=mine")
+    assert [each.name for each in (shell.folder / "mine").iterdir()] == ["notes.txt"]
+
+
+def test_data_with_files_is_found_where_the_command_says(shell, omniglot_root):
+    write(
+        shell.folder,
+        "set: {data.name: omniglot, data.split: characters, training.steps: 1, training.tasks: 1,\n"
+        "      model.name: strided_conv4, record.validation_episodes: 1}\nevaluate: false\n",
+    )
+    said = shell("sweep", "grid.yaml", "--out=sweep", f"--data.root={omniglot_root}")
+    assert "No finished run has been tested yet" in said
+    recipe = yaml.safe_load((shell.folder / "sweep" / "grid" / "seed-0" / "recipe.yaml").read_text())
+    assert recipe["data"]["root"] == str(omniglot_root)
