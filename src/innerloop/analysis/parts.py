@@ -196,7 +196,7 @@ def pulled_back(algorithm: Algorithm, params: Params, episode: Episode, parts: C
 def measures(algorithm: Algorithm, params: Params, episode: Episode) -> Measures:
     """Measure one episode's meta-gradient and its parts."""
     parts = episode_split(algorithm, params, episode)
-    norms = _norms(parts)
+    norms = part_norms(parts)
     true = algorithm.learner.encoder_params(algorithm.meta_gradient(params, episode).gradient)
     pulled = pulled_back(algorithm, params, episode, parts)
     whole = together(pulled)
@@ -209,14 +209,14 @@ def measures(algorithm: Algorithm, params: Params, episode: Episode) -> Measures
         curvature_ratio=ratio(norms["support_curvature"], norms["support_contrast"]),
         **{f"cosine_{name}": cosine(each, true) if norms[name] else float("nan") for name, each in pulled.items()},
         cosine_split=cosine(whole, true),
-        gap=ratio(norm(add(true, whole, -1)).item() if true else 0.0, size),
+        gap=ratio(norm(add(true, whole, -1.0)).item() if true else 0.0, size),
         negative_share=_share(attracts),
         wrong_positives=_share(~attracts[same]),
         wrong_negatives=_share(attracts[~same]),
     )
 
 
-def _norms(parts: ContrastSplit) -> dict[str, float]:
+def part_norms(parts: ContrastSplit) -> dict[str, float]:
     """Return the norm of every part; what is rounding beside the largest is 0."""
     norms = {name: torch.linalg.norm(getattr(parts, name)).item() for name in PARTS}
     largest = max(norms.values())
