@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from innerloop.analysis import parts
+from innerloop.analysis import inner_steps, orders, parts
 
 
 class Analysis(NamedTuple):
@@ -30,5 +30,18 @@ ANALYSES: Mapping[str, Analysis] = {
         parts.measure,
         parts.Contrast,
         100,
+    ),
+    "orders": Analysis(
+        "first and second order side by side: what the second adds, where both point, what Equation 8 leaves out",
+        orders.measure,
+        orders.Orders,
+        100,
+    ),
+    "inner_steps": Analysis(
+        "accuracy by inner steps at test, with the head as trained and zeroed: how many steps are needed",
+        inner_steps.measure,
+        inner_steps.InnerSteps,
+        300,
+        inner_steps.InnerStepsSettings,
     ),
 }

@@ -5,8 +5,10 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from innerloop.figures import contrast
+from innerloop.figures import contrast, inner_steps, orders
 
 FIGURES: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Figure]]] = {
     "contrast": contrast.draw,
+    "orders": orders.draw,
+    "inner_steps": inner_steps.draw,
 }

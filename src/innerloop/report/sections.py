@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from innerloop.report.said import contrast
+from innerloop.report.said import contrast, inner_steps, orders
 
 
 class Section(NamedTuple):
@@ -22,4 +22,6 @@ class Section(NamedTuple):
 
 SECTIONS: Mapping[str, Section] = {
     "contrast": Section(contrast.TITLE, contrast.say, contrast.captions),
+    "orders": Section(orders.TITLE, orders.say, orders.captions),
+    "inner_steps": Section(inner_steps.TITLE, inner_steps.say, inner_steps.captions),
 }
