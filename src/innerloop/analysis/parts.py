@@ -196,7 +196,7 @@ def pulled_back(algorithm: Algorithm, params: Params, episode: Episode, parts: C
 def measures(algorithm: Algorithm, params: Params, episode: Episode) -> Measures:
     """Measure one episode's meta-gradient and its parts."""
     parts = episode_split(algorithm, params, episode)
-    norms = _norms(parts)
+    norms = part_norms(parts)
     true = algorithm.learner.encoder_params(algorithm.meta_gradient(params, episode).gradient)
     pulled = pulled_back(algorithm, params, episode, parts)
     whole = together(pulled)
@@ -216,7 +216,7 @@ def measures(algorithm: Algorithm, params: Params, episode: Episode) -> Measures
     )
 
 
-def _norms(parts: ContrastSplit) -> dict[str, float]:
+def part_norms(parts: ContrastSplit) -> dict[str, float]:
     """Return the norm of every part; what is rounding beside the largest is 0."""
     norms = {name: torch.linalg.norm(getattr(parts, name)).item() for name in PARTS}
     largest = max(norms.values())

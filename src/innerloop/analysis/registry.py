@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from innerloop.analysis import interference, parts, responsibility
+from innerloop.analysis import cosine, inner_steps, interference, memorization, orders, parts, responsibility
 
 
 class Analysis(NamedTuple):
@@ -38,11 +38,36 @@ ANALYSES: Mapping[str, Analysis] = {
         100,
         interference.InterferenceSettings,
     ),
+    "orders": Analysis(
+        "first and second order side by side: what the second adds, where both point, what Equation 8 leaves out",
+        orders.measure,
+        orders.Orders,
+        100,
+    ),
+    "memorization": Analysis(
+        "what the inner loop stores in the head: support features, prototypes, or the slots classes sit in",
+        memorization.measure,
+        memorization.Memorization,
+        100,
+    ),
+    "cosine": Analysis(
+        "how close features of one class lie and how far from others, and the loss as inner products of features",
+        cosine.measure,
+        cosine.Separation,
+        100,
+    ),
     "responsibility": Analysis(
         "which support examples are to blame for false positives and negatives, and what removing them does",
         responsibility.measure,
         responsibility.Responsibility,
         200,
         responsibility.ResponsibilitySettings,
+    ),
+    "inner_steps": Analysis(
+        "accuracy by inner steps at test, with the head as trained and zeroed: how many steps are needed",
+        inner_steps.measure,
+        inner_steps.InnerSteps,
+        300,
+        inner_steps.InnerStepsSettings,
     ),
 }

@@ -9,7 +9,7 @@ from jsonargparse import ArgumentParser, Namespace
 from innerloop.analysis import ANALYSES, Subject, probes
 from innerloop.analysis.values import to_values
 from innerloop.cli.evaluate import unseen
-from innerloop.cli.parsing import add_data, new_parser, only_given, to_data
+from innerloop.cli.parsing import add_data, new_parser, only_given, options, to_data
 from innerloop.cli.places import command_line
 from innerloop.cli.progress import console, counted
 from innerloop.data import DataConfig
@@ -30,6 +30,19 @@ ALL = "all"
 
 def parser() -> ArgumentParser:
     """Return the verb's parser; what is left out is as in the run's recipe."""
+    verb = _own_options()
+    for name, analysis in ANALYSES.items():
+        if analysis.settings is not None:
+            verb.add_class_arguments(analysis.settings, nested_key=settings_key(name))
+    return verb
+
+
+def settings_key(name: str) -> str:
+    """Return what an analysis's settings start with: its name, where the verb has no option of that name."""
+    return f"{name}_analysis" if name in options(_own_options()) else name
+
+
+def _own_options() -> ArgumentParser:
     verb = new_parser()
     verb.add_argument("run", type=str, help="Folder of the run.")
     known = "; ".join(f"{name}: {each.summary}" for name, each in ANALYSES.items())
@@ -44,9 +57,6 @@ def parser() -> ArgumentParser:
     verb.add_argument("--inner_steps", type=int | None, default=None, help="Inner steps at test.")
     verb.add_argument("--checkpoint", type=Which, default="best", help="Which state of the run.")
     verb.add_argument("--seed", type=int, default=0, help="Whose episodes.")
-    for name, analysis in ANALYSES.items():
-        if analysis.settings is not None:
-            verb.add_class_arguments(analysis.settings, nested_key=name)
     return verb
 
 
@@ -74,7 +84,7 @@ def run(parsed: Namespace) -> None:
     )
     for name in chosen:
         settings = ANALYSES[name].settings
-        given = None if settings is None else settings(**parsed[name].as_dict())
+        given = None if settings is None else settings(**parsed[settings_key(name)].as_dict())
         episodes = ANALYSES[name].episodes if parsed.episodes is None else how.episodes
         try:
             kept, result = explained(

@@ -5,10 +5,14 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from innerloop.figures import contrast, interference, responsibility
+from innerloop.figures import contrast, cosine, inner_steps, interference, memorization, orders, responsibility
 
 FIGURES: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Figure]]] = {
     "contrast": contrast.draw,
     "interference": interference.draw,
+    "orders": orders.draw,
+    "memorization": memorization.draw,
+    "cosine": cosine.draw,
     "responsibility": responsibility.draw,
+    "inner_steps": inner_steps.draw,
 }

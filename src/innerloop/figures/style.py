@@ -3,10 +3,12 @@
 import io
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from math import ceil
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -119,10 +121,25 @@ def show_picture(axes: Axes, image: NDArray[np.floating]) -> None:
         spine.set(visible=True, color="#cccccc", linewidth=0.6)
 
 
-def legend(figure: Figure, entries: int) -> None:
-    """Put the legend above the axes, where it can hide nothing; a single entry needs none."""
-    if entries > 1:
-        figure.legend(loc="outside upper left", ncols=3, handlelength=1.6, columnspacing=1.2, borderaxespad=0.2)
+def legend(figure: Figure, entries: int, handles: Sequence[Artist] | None = None) -> None:
+    """Put the legend above the axes, where it can hide nothing; a single entry needs none.
+
+    It has as many columns as its longest word allows, and the figure grows where they make more than two rows.
+
+    Args:
+        figure: Drawn at its usual size.
+        entries: How many runs there are.
+        handles: What the legend shows; by default all that has a label.
+    """
+    if entries < 2:
+        return
+    found = [each for axes in figure.axes for each in axes.get_legend_handles_labels()[0]]
+    shown = found if handles is None else list(handles)
+    longest = max((len(str(each.get_label())) for each in shown), default=1)
+    columns = max(1, min(3, int(72 * WIDTH / (35 + 5.8 * longest))))  # points: a handle with its margins, a letter
+    figure.set_figheight(HEIGHT + 0.2 * max(0, ceil(len(shown) / columns) - 2))
+    above = {"handlelength": 1.6, "columnspacing": 1.2, "borderaxespad": 0.2}
+    figure.legend(handles=shown, loc="outside upper left", ncols=columns, **above)
 
 
 def colour(index: int) -> str:

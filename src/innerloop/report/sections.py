@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from innerloop.report.said import contrast, interference, responsibility
+from innerloop.report.said import contrast, cosine, inner_steps, interference, memorization, orders, responsibility
 
 
 class Section(NamedTuple):
@@ -23,5 +23,9 @@ class Section(NamedTuple):
 SECTIONS: Mapping[str, Section] = {
     "contrast": Section(contrast.TITLE, contrast.say, contrast.captions),
     "interference": Section(interference.TITLE, interference.say, interference.captions),
+    "orders": Section(orders.TITLE, orders.say, orders.captions),
+    "memorization": Section(memorization.TITLE, memorization.say, memorization.captions),
+    "cosine": Section(cosine.TITLE, cosine.say, cosine.captions),
     "responsibility": Section(responsibility.TITLE, responsibility.say, responsibility.captions),
+    "inner_steps": Section(inner_steps.TITLE, inner_steps.say, inner_steps.captions),
 }
