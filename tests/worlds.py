@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from innerloop.algorithms import AlgorithmConfig, build
+from innerloop.analysis import Probe
 from innerloop.data.episode import Episode, EpisodeShape, Examples
 from innerloop.data.split import DataSet, split_by_class
 from innerloop.inner import InnerLoop
@@ -84,3 +85,14 @@ def made_up_data(n_classes=12, per_class=8, size=16, name="made-up", sides=("tra
 
 
 SMALL = EpisodeShape(3, 2, 3)
+
+
+def probes_of(episodes):
+    """Return what a Subject asks for: its probe episodes, from the first at every call."""
+
+    def probes():
+        for number, episode in enumerate(episodes):
+            slots = int(episode.support.targets.max()) + 1
+            yield Probe(number, episode, tuple(f"class {slot}" for slot in range(slots)))
+
+    return probes

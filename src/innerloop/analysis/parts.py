@@ -209,7 +209,7 @@ def measures(algorithm: Algorithm, params: Params, episode: Episode) -> Measures
         curvature_ratio=ratio(norms["support_curvature"], norms["support_contrast"]),
         **{f"cosine_{name}": cosine(each, true) if norms[name] else float("nan") for name, each in pulled.items()},
         cosine_split=cosine(whole, true),
-        gap=ratio(norm(add(true, whole, -1)).item() if true else 0.0, size),
+        gap=ratio(norm(add(true, whole, -1.0)).item() if true else 0.0, size),
         negative_share=_share(attracts),
         wrong_positives=_share(~attracts[same]),
         wrong_negatives=_share(attracts[~same]),

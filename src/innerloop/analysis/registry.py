@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from innerloop.analysis import parts
+from innerloop.analysis import cosine, memorization, parts
 
 
 class Analysis(NamedTuple):
@@ -29,6 +29,18 @@ ANALYSES: Mapping[str, Analysis] = {
         "the meta-gradient's contrastive part and its interference: sizes, directions, signs, what is left out",
         parts.measure,
         parts.Contrast,
+        100,
+    ),
+    "memorization": Analysis(
+        "what the inner loop stores in the head: support features, prototypes, or the slots classes sit in",
+        memorization.measure,
+        memorization.Memorization,
+        100,
+    ),
+    "cosine": Analysis(
+        "how close features of one class lie and how far from others, and the loss as inner products of features",
+        cosine.measure,
+        cosine.Separation,
         100,
     ),
 }

@@ -5,8 +5,10 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from innerloop.figures import contrast
+from innerloop.figures import contrast, cosine, memorization
 
 FIGURES: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Figure]]] = {
     "contrast": contrast.draw,
+    "memorization": memorization.draw,
+    "cosine": cosine.draw,
 }

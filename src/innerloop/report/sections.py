@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from innerloop.report.said import contrast
+from innerloop.report.said import contrast, cosine, memorization
 
 
 class Section(NamedTuple):
@@ -22,4 +22,6 @@ class Section(NamedTuple):
 
 SECTIONS: Mapping[str, Section] = {
     "contrast": Section(contrast.TITLE, contrast.say, contrast.captions),
+    "memorization": Section(memorization.TITLE, memorization.say, memorization.captions),
+    "cosine": Section(cosine.TITLE, cosine.say, cosine.captions),
 }
