@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F  # noqa: N812
+from jaxtyping import Float
 from torch import Tensor
 
 from innerloop.algorithms import Algorithm
@@ -18,7 +19,7 @@ from innerloop.analysis.subject import Probe, Subject
 from innerloop.analysis.values import over
 from innerloop.data.episode import Episode
 from innerloop.errors import ConfigError, DivergedError
-from innerloop.shapes import Features, Params
+from innerloop.shapes import Params
 from innerloop.statistics import Interval
 
 Matrix = tuple[tuple[float | None, ...], ...]
@@ -153,7 +154,9 @@ def by_class(algorithm: Algorithm, params: Params, probe: Probe) -> Matrix:
     return tuple(tuple(None if math.isnan(value) else value for value in row) for row in means)
 
 
-def _directions(algorithm: Algorithm, params: Params, episode: Episode) -> tuple[Features, Features]:
+def _directions(
+    algorithm: Algorithm, params: Params, episode: Episode
+) -> tuple[Float[Tensor, "support feature"], Float[Tensor, "query feature"]]:
     """Return support and query features at length 1."""
     with torch.no_grad():
         support = algorithm.learner.features(params, episode.support.inputs)

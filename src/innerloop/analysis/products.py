@@ -15,6 +15,8 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F  # noqa: N812
+from jaxtyping import Float
+from torch import Tensor
 
 from innerloop.algorithms import Algorithm
 from innerloop.analysis.subject import Probe
@@ -90,7 +92,7 @@ def products(algorithm: Algorithm, params: Params, probe: Probe) -> Products | N
 
 
 def product_logits(
-    query: Features,
+    query: Float[Tensor, "query feature"],
     support: Features,
     labels: Labels,
     *,
@@ -98,7 +100,7 @@ def product_logits(
     inner_lr: float,
     loss: str,
     has_bias: bool,
-) -> Logits:
+) -> Float[Tensor, "query way"]:
     """Return a zeroed head's logits after one inner step, from inner products alone.
 
     Args:

@@ -149,7 +149,7 @@ def _map(axes: Axes, values: NDArray[np.float64], low: float, high: float, *, nu
     for (row, column), value in np.ndenumerate(values):
         if numbers and not np.isnan(value):
             bright = value > (low + high) / 2
-            text = f"{value:.2f}" if abs(value) < 100 else f"{value:.0f}"
+            text = f"{value:z.2f}" if abs(value) < 100 else f"{value:.0f}"
             axes.text(column, row, text, ha="center", va="center", fontsize=7, color="black" if bright else "white")
     return image
 
