@@ -6,13 +6,14 @@ import torch
 from torch import nn
 
 from innerloop.analysis import Probe, Subject
-from innerloop.analysis.memorization import Memorization, RowChange, measure, measures, row_changes
+from innerloop.analysis.memorization import Memorization, RowChange, measure, measures, row_change, row_changes
 from innerloop.analysis.values import from_values, to_values
 from innerloop.data.episode import Episode, EpisodeShape, Examples
 from innerloop.errors import ConfigError, DivergedError
 from innerloop.models import Learner
 from innerloop.params import zeroed
 from innerloop.runs import Recipe, RunDirectory
+from innerloop.seeds import generator
 from worlds import algorithm_of, conv_learner, image_episode, probes_of, sequential, smooth_learner, vector_episode
 
 EXACT = pytest.approx(1, abs=1e-10)
@@ -129,8 +130,16 @@ def test_a_zeroed_head_after_one_step_is_the_nearest_centroid_by_inner_product_a
     assert result.euclidean.agreement.mean < 1
 
 
+def learner_says(learner, head, encoder, episode):
+    """Accuracy of one set of parameters' head on the features of another's encoder."""
+    features = learner.features(encoder, episode.query.inputs)
+    logits = features @ head["head.weight"].T + head["head.bias"]
+    return (logits.argmax(1) == episode.query.targets).double().mean()
+
+
 def test_accuracies_are_those_of_a_slow_loop_for_a_random_head():
     learner, params = conv_learner(n_way=4)
+    params = {**params, "head.weight": 9 * params["head.weight"]}  # so that the slots before adaptation vary
     episode = image_episode(n_way=4, n_queries=10)
     algorithm = algorithm_of("maml", learner, lr=0.4, steps=2)
     found = measures(algorithm, params, Probe(3, episode, ("a", "b", "c", "d")))
@@ -144,6 +153,7 @@ def test_accuracies_are_those_of_a_slow_loop_for_a_random_head():
     assert found.accuracy["euclidean"] == (closest == right).double().mean()
     assert found.slots[0] == (learner.logits(params, episode.query.inputs).argmax(1) == right).double().mean()
     assert found.slots[2] == (said == right).double().mean()
+    assert found.slots[0] != learner_says(learner, params, adapted, episode)
     assert len(set(found.agreement.values()) | set(found.accuracy.values())) > 2
 
 
@@ -198,8 +208,6 @@ def test_one_episode_has_numbers_without_intervals():
 
 
 def test_a_row_that_did_not_change_and_features_of_zero_have_no_cosine():
-    from innerloop.analysis.memorization import row_change
-
     labels, support = torch.tensor([0, 1]), torch.tensor([[1.0, 0.0], [0.0, 0.0]])
     change = torch.tensor([[2.0, 0.0], [0.0, 0.0]], dtype=torch.float64)
     assert row_change(change, support, labels)[0::2] == pytest.approx((1, 1, 1, 1))
@@ -209,14 +217,14 @@ def test_a_row_that_did_not_change_and_features_of_zero_have_no_cosine():
 
 
 def test_rank_is_that_of_the_precision_the_features_were_made_in():
-    learner, params = conv_learner(filters=12, dtype=torch.float32)
-    episode = image_episode(k_shot=3, dtype=torch.float32)
-    twice = Episode(
-        Examples(*(values.repeat(2, *[1] * (values.dim() - 1)) for values in episode.support)), episode.query
-    )
-    result = measure(subject(learner, params, [twice], "anil"))
-    assert result.before[0].rank.mean <= 9
-    assert result.before[0].in_span.mean == pytest.approx(1, abs=1e-6)  # float32
+    rng = generator(0, "rank")
+    parts = (torch.randn(*shape, generator=rng, dtype=torch.float64) for shape in ((6, 3), (3, 10)))
+    support, labels = torch.mm(*parts), torch.tensor([0, 0, 1, 1, 2, 2])
+    change = torch.eye(3, 6, dtype=torch.float64) @ support
+    for dtype in (torch.float32, torch.float64):
+        found = row_change(change, support.to(dtype), labels)
+        assert found.rank == 3
+        assert found.in_span == pytest.approx(1, abs=100 * torch.finfo(dtype).eps)
 
 
 @pytest.mark.parametrize("inner", [{"steps": 0}, {"lr": 0.0}])

@@ -6,8 +6,22 @@ from innerloop.analysis import Probe
 from innerloop.analysis.products import product_logits, products
 from innerloop.data.episode import Episode, Examples
 from innerloop.models import Learner
+from innerloop.params import zeroed
 from innerloop.seeds import generator
 from worlds import algorithm_of, conv_learner, image_episode, sequential, vector_episode
+
+
+@pytest.mark.parametrize("has_bias", [True, False])
+@pytest.mark.parametrize("loss", ["cross_entropy", "mse"])
+def test_products_are_the_logits_of_a_zeroed_head_after_one_step(loss, has_bias):
+    learner, params = conv_learner(n_way=4, head_bias=has_bias)
+    episode = image_episode(n_way=3)  # fewer classes than the head has rows
+    algorithm = algorithm_of("maml", learner, lr=0.4, loss=loss)
+    start = zeroed(params, learner.head_names)
+    support, query = (learner.features(start, side.inputs) for side in episode)
+    ours = product_logits(query, support, episode.support.targets, way=4, inner_lr=0.4, loss=loss, has_bias=has_bias)
+    true = algorithm.query_loss(algorithm.adapt(start, episode.support).adapted, episode)[1]
+    assert torch.allclose(ours, true, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("lr", [0.4, -0.3])
