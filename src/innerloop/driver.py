@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 
-from innerloop.analysis import cosines, parts
+from innerloop.analysis import cosine, parts
 from innerloop.data.ahead import Ahead
 from innerloop.data.split import VALIDATION
 from innerloop.data.storage import Watch, unwatched
@@ -159,5 +159,5 @@ def _measured(recipe: Recipe, workshop: Workshop, state: State) -> history.Recor
         if due(wanted.contrast):
             record["contrast"] = parts.recorded(workshop.algorithm, state.params, probes)
         if due(wanted.cosine):
-            record["cosine"] = cosines(workshop.algorithm, state.params, probes)._asdict()
+            record["cosine"] = cosine.recorded(workshop.algorithm, state.params, probes)
     return record

@@ -34,6 +34,8 @@ def write_checkpoint(place: Path, state: State, best: Best) -> None:
         "accuracy": state.accuracy,
         "best_score": best.score,
         "best_step": best.step,
+        # safetensors sorts what it holds; sums over parameters round by their order.
+        "order": list(tensors),
     }
     # One key, since safetensors writes several in no fixed order, and equal states should be equal bytes.
     write_whole(place, save(tensors, {"innerloop": json.dumps(about)}))
@@ -54,7 +56,7 @@ def read_checkpoint(place: Path) -> tuple[State, Best]:
                     f"expected a checkpoint of format {FORMAT} at '{place}', got {about['format']}; "
                     "open it with the version of innerloop that wrote it"
                 )
-            for key in file.keys():  # noqa: SIM118 (not a dict)
+            for key in about.get("order", file.keys()):
                 group, name = key.split(":", 1)
                 groups[group][name] = file.get_tensor(key)
         best = Best(about["best_score"], about["best_step"])

@@ -10,7 +10,7 @@ TITLE = "The prism: parts of the meta-gradient"
 
 def say(results: Mapping[str, Contrast]) -> str:
     """Say how large the interference is, what share of the coefficients attracts, and what the split leaves out."""
-    return " ".join([_interference(results), _signs(results), _gap(results)])
+    return " ".join(part for part in (_interference(results), _signs(results), _gap(results)) if part)
 
 
 def captions(results: Mapping[str, Contrast]) -> dict[str, str]:
@@ -34,12 +34,13 @@ def captions(results: Mapping[str, Contrast]) -> dict[str, str]:
 
 
 def _interference(results: Mapping[str, Contrast]) -> str:
-    parts = [
-        "nothing" if each.interference_share.mean == 0 else share(each.interference_share)
-        for each in results.values()
+    named = [
+        f"{share(each.interference_share) if each.interference_share.mean else 'nothing'} for the {label}"
+        for label, each in results.items()
         if each.interference_share is not None
     ]
-    named = [f"{part} for the {label}" for part, label in zip(parts, results, strict=False)]
+    if not named:
+        return ""
     return f"Of the gradient at the query features (norms of both parts), interference is {listed(named)}."
 
 
