@@ -12,17 +12,17 @@ from innerloop.data.episode import Episode, EpisodeShape, Examples
 from innerloop.errors import ConfigError, DivergedError
 from innerloop.models import Learner
 from innerloop.params import zeroed
-from innerloop.runs import Recipe, RunDirectory
+from innerloop.runs import Recipe, RunDirectory, open_run
 from innerloop.seeds import generator
 from worlds import algorithm_of, conv_learner, image_episode, probes_of, sequential, smooth_learner, vector_episode
 
 EXACT = pytest.approx(1, abs=1e-10)
 
 
-def subject(learner, params, episodes, name="maml", folder=None, **inner):
+def subject(learner, params, episodes, name="maml", run=None, **inner):
     algorithm = algorithm_of(name, learner, **{"lr": 0.4, "steps": 1, **inner})
     # The inner loop of training must not be looked at.
-    return Subject(algorithm.with_inner(steps=7, lr=9.0), algorithm, params, probes_of(episodes), folder=folder)
+    return Subject(algorithm.with_inner(steps=7, lr=9.0), algorithm, params, probes_of(episodes), run=run)
 
 
 def zero_head(**config):
@@ -188,7 +188,7 @@ def test_how_training_placed_the_slots_is_read_from_the_run(tmp_path):
     for labels in ("fixed", "shuffled"):
         place = tmp_path / labels
         RunDirectory(place).begin(Recipe(episode=EpisodeShape(labels=labels)), "train")
-        assert measure(subject(learner, params, [image_episode()], folder=place)).labels == labels
+        assert measure(subject(learner, params, [image_episode()], run=open_run(place))).labels == labels
     assert measure(subject(learner, params, [image_episode()])).labels == "unknown"
 
 

@@ -10,6 +10,7 @@ from innerloop.analysis import ANALYSES, Subject, probes
 from innerloop.analysis.values import from_values, to_values
 from innerloop.data import DataConfig, load
 from innerloop.data.episode import EpisodeShape
+from innerloop.errors import ConfigError
 from innerloop.figures.registry import FIGURES
 from innerloop.figures.style import to_pdf, to_png, to_svg
 from innerloop.inner import InnerLoop
@@ -101,6 +102,10 @@ def test_every_analysis_goes_to_json_and_back_and_is_drawn_and_told(name, where,
         algorithm, params, episodes = world(where)
         subject = Subject(algorithm, algorithm, params, probes_of(episodes))
     analysis = ANALYSES[name]
+    if (name, where) == ("memorization", "no inner step"):
+        with pytest.raises(ConfigError, match="expected an inner loop that moves the head, got 0 steps"):
+            analysis.measure(subject)
+        return
     result = analysis.measure(subject) if analysis.settings is None else analysis.measure(subject, analysis.settings())
     text = json.dumps(to_values(result), allow_nan=False)
     assert from_values(analysis.result, json.loads(text)) == result

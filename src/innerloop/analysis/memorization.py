@@ -28,7 +28,6 @@ from innerloop.analysis.values import over
 from innerloop.data.episode import Episode
 from innerloop.errors import ConfigError, DivergedError
 from innerloop.inner import accuracy
-from innerloop.runs import open_run
 from innerloop.shapes import Features, Labels, Logits, Params
 from innerloop.statistics import Interval, mean_interval
 
@@ -160,7 +159,7 @@ def measure(subject: Subject) -> Memorization:
         for kind in NEARNESS
     }
     return Memorization(
-        "unknown" if subject.folder is None else open_run(subject.folder).recipe.episode.labels,
+        "unknown" if subject.run is None else subject.run.recipe.episode.labels,
         algorithm.adapts,
         inner.loss,
         inner.lr,
