@@ -11,7 +11,9 @@ from jsonargparse import ArgumentParser, Namespace
 from rich.table import Table
 
 from innerloop import driver
+from innerloop.analysis import ANALYSES
 from innerloop.cli.evaluate import assess
+from innerloop.cli.explain import explained
 from innerloop.cli.parsing import new_parser
 from innerloop.cli.places import command_line, first_free
 from innerloop.cli.progress import console, follow, watched
@@ -22,7 +24,7 @@ from innerloop.errors import ConfigError, RunError
 from innerloop.models import ModelConfig
 from innerloop.report import render
 from innerloop.report.words import percent
-from innerloop.runs import OpenedRun, Recipe, RecordConfig, open_run
+from innerloop.runs import OpenedRun, Recipe, RecordConfig, keep_explanation, open_run
 from innerloop.runs.files import write_whole
 from innerloop.training import EvaluationConfig, HeadReset, TrainingConfig
 
@@ -33,6 +35,12 @@ LEARNERS: tuple[tuple[str, float, HeadReset], ...] = (
     ("zeroing-trick", 0.0, "zero"),
 )
 TESTS = ((DataConfig("typeface"), 1), (DataConfig("digits"), 1), (DataConfig("digits"), 5))
+# What the report explains: analysis, data, shots, episodes. Blame is told of the last learner alone.
+EXPLAINED = (
+    ("contrast", DataConfig("typeface"), 1, 40),
+    ("memorization", DataConfig("typeface"), 1, 40),
+    ("responsibility", DataConfig("digits"), 5, 150),
+)
 
 
 def parser() -> ArgumentParser:
@@ -64,6 +72,10 @@ def run(parsed: Namespace) -> None:
         for data, k_shot in TESTS:
             label = f"{opened.name} on {data.name} {k_shot}-shot"
             opened.keep(assess(opened, data, TEST, EpisodeShape(5, k_shot, 15), how, "last", parsed.seed, label))
+    for opened in runs:
+        for name, data, k_shot, episodes in EXPLAINED:
+            if name != "responsibility" or opened is runs[-1]:
+                explain(opened, name, data, EpisodeShape(5, k_shot, 15), min(episodes, parsed.episodes), parsed.seed)
     page = folder / "report.html"
     write_whole(page, render(runs, "Three learners, one difference: what happens to the head"))
     console.print(summary(runs))
@@ -71,12 +83,32 @@ def run(parsed: Namespace) -> None:
     console.print(f"Report: {page.resolve()}", soft_wrap=True)
 
 
+def explain(opened: OpenedRun, name: str, data: DataConfig, shape: EpisodeShape, episodes: int, seed: int) -> None:
+    """Run one analysis and keep it in the run; its figures are drawn in the report."""
+    kind = ANALYSES[name].settings
+    settings = None if kind is None else kind()
+    kept, _ = explained(
+        opened,
+        name,
+        settings,
+        data,
+        TEST,
+        shape,
+        EvaluationConfig(),
+        episodes,
+        "last",
+        seed,
+        f"{name} of {opened.name}",
+    )
+    keep_explanation(opened.directory.folder, kept)
+
+
 def demo_recipe(head_scale: float, head_reset: HeadReset, steps: int, seed: int) -> Recipe:
     """Return the demo's recipe: FOMAML, 5-way 1-shot, one inner step, a small strided network."""
     return Recipe(
         model=ModelConfig("strided_conv4", padding=True, head_scale=head_scale),
         training=TrainingConfig(steps=steps, tasks=16, head_reset=head_reset),
-        record=RecordConfig(validation=10, validation_episodes=30, contrast=10, cosine=10),
+        record=RecordConfig(validation=10, validation_episodes=30, contrast=25, cosine=10),
         seed=seed,
     )
 

@@ -110,8 +110,9 @@ def explained(
     episodes: int,
     checkpoint: Which,
     seed: int,
+    bar: str = "",
 ) -> tuple[KeptExplanation, Any]:
-    """Run one analysis on a checkpoint, with a progress bar."""
+    """Run one analysis on a checkpoint, with a progress bar that is called `bar` (the analysis's name by default)."""
     if shape.ways > opened.recipe.episode.ways:
         raise ConfigError(
             f"expected episodes of at most {opened.recipe.episode.ways} ways, which is what the head has rows for, "
@@ -126,7 +127,7 @@ def explained(
         trained,
         tested,
         state.params,
-        lambda: probes(split, shape, seed, counted(name, episodes)),
+        lambda: probes(split, shape, seed, counted(bar or name, episodes)),
         opened,
         state,
     )
