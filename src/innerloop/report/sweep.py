@@ -57,11 +57,11 @@ def lead(outcomes: Sequence[Outcome], seeds: Sequence[int]) -> str:
 
 
 def groups(outcomes: Sequence[Outcome]) -> list[list[Outcome]]:
-    """Return the cells by what they are tested on: other data or other episodes are another table."""
+    """Return the cells by what they are tested on: other data or other episodes are another table, no test is none."""
     found: dict[object, list[Outcome]] = {}
     for outcome in outcomes:
         found.setdefault(outcome.test, []).append(outcome)
-    return list(found.values())
+    return [group for group in found.values() if any(outcome.tests for outcome in group)]
 
 
 def heading(group: Sequence[Outcome]) -> str:
@@ -97,8 +97,6 @@ def columns(group: Sequence[Outcome]) -> list[str]:
 def note(group: Sequence[Outcome]) -> str:
     """Say what the numbers are, and what they are not."""
     results = [kept.evaluation for outcome in group for kept in outcome.tests.values()]
-    if not results:
-        return "No finished run has been tested yet."
     episodes = len(results[0].as_trained)
     if over_seeds(group):
         said = f"over the seeds' means, each of the same {_count(episodes, 'test episode')}"
