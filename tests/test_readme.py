@@ -4,9 +4,10 @@ import sys
 
 
 def test_the_readmes_python_runs_as_it_stands(request, tmp_path):
-    text = (request.config.rootpath / "README.md").read_text()
+    pages = ("README.md", "docs/analyses/README.md")
+    text = "\n".join((request.config.rootpath / page).read_text() for page in pages)
     blocks = re.findall(r"```python\n(.*?)```", text, re.S)
-    assert len(blocks) == 2
+    assert len(blocks) == 3
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", "\n".join(blocks)],
         cwd=tmp_path,
@@ -25,5 +26,5 @@ def test_no_placeholder_is_left_and_every_file_named_is_there(request):
         assert not re.search(r"\b[A-Z]+_(TABLE|NOTE)\b|TODO|TBD", text), page
         for target in re.findall(r"\]\(([^)#:]+)\)", text):
             assert (page.parent / target).exists(), (page, target)
-        for recipe in re.findall(r"recipes/[\w-]+\.yaml", text):
+        for recipe in re.findall(r"recipes/[\w/-]+\.yaml", text):
             assert (root / recipe).exists(), (page, recipe)

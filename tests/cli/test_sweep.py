@@ -214,6 +214,6 @@ def test_data_with_files_is_found_where_the_command_says(commands, omniglot_root
         "      model.name: strided_conv4, record.validation_episodes: 1}\nevaluate: false\n",
     )
     said = commands("sweep", "grid.yaml", "--out=sweep", f"--data.root={omniglot_root}")
-    assert "No finished run has been tested yet" in said
+    assert "head zeroed" not in said
     recipe = yaml.safe_load((commands.folder / "sweep" / "grid" / "seed-0" / "recipe.yaml").read_text())
     assert recipe["data"]["root"] == str(omniglot_root)
