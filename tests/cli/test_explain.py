@@ -51,6 +51,7 @@ def test_interference_of_a_run_is_traced_to_steps_and_past_queries(trained):
     found = from_values(ANALYSES["interference"].result, result.values)
     assert found.queries.count == 3 * 2 * 75
     assert found.queries.error.mean < 1e-5
+    assert found.queries.attracting_same.mean > 0.9 > 0.5 > found.queries.attracting_other.mean
     whole = sum(age.share.mean for age in found.ages) + found.initialisation_share.mean
     assert whole == pytest.approx(1, abs=1e-9)
     assert "The zeroing has none." in trained("explain", "zeroing", "interference", *FEW)

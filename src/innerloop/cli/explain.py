@@ -95,7 +95,8 @@ def run(parsed: Namespace) -> None:
                 raise
             console.print(f"{name}: left out; {error}", soft_wrap=True)
             continue
-        console.print(capital(SECTIONS[name].say({label(opened): result})), soft_wrap=True)
+        for line in SECTIONS[name].say({label(opened): result}).split("\n"):
+            console.print(capital(line), soft_wrap=True)
         console.print(f"Numbers and figures: {written(opened, kept, result)}", soft_wrap=True)
 
 

@@ -1,6 +1,7 @@
 """The interference by origin: bars for the head's first value and for what came since, lines by age."""
 
 from collections.abc import Mapping
+from math import log2
 
 from matplotlib.figure import Figure
 
@@ -46,20 +47,20 @@ def _ages(results: Mapping[str, Interference]) -> Figure:
     with styled():
         figure = Figure(figsize=(WIDTH, HEIGHT), layout="constrained")
         axes = figure.subplots()
-        names: dict[str, int] = {}
+        ticks: set[int] = set()
         drawn = 0
         for index, (label, each) in enumerate(results.items()):
             if not each.ages:
                 continue
-            spans = [f"{age.first}" if age.first == age.last else f"{age.first}–{age.last}" for age in each.ages]
-            places = [names.setdefault(span, len(names)) for span in spans]
+            places = [log2(age.first) for age in each.ages]
+            ticks |= {age.first for age in each.ages}
             means = [100 * age.share.mean for age in each.ages]
             widths = [100 * age.share.half_width if age.share.observations > 1 else 0.0 for age in each.ages]
             axes.errorbar(places, means, widths, label=label, color=colour(index), marker="o", markersize=3, capsize=2)
             drawn += 1
         axes.axhline(0, color="#333333", linewidth=0.6)
-        axes.set_xticks(list(names.values()), list(names), fontsize=7, rotation=45)
-        axes.set_xlabel("outer steps ago")
+        axes.set_xticks([log2(tick) for tick in sorted(ticks)], [str(tick) for tick in sorted(ticks)])
+        axes.set_xlabel("outer steps ago: from here to the next mark")
         axes.set_ylabel("share of the interference, %")
         legend(figure, drawn)
     return figure

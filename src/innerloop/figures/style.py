@@ -63,7 +63,7 @@ def curves(lines: Mapping[str, Curve], ylabel: str, *, percent: bool = False, ze
         axes.margins(x=0.02)
         if zero:
             axes.set_ylim(bottom=min(0, axes.get_ylim()[0]) if percent else 0)
-        figure.legend(loc="outside upper left", ncols=3, handlelength=1.6, columnspacing=1.2, borderaxespad=0.2)
+        legend(figure, len(lines))
     return figure
 
 

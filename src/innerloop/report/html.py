@@ -15,7 +15,7 @@ body { margin: 0 auto; max-width: 62rem; padding: 1.2rem; font: 16px/1.5 system-
 h1 { font-size: 1.7rem; line-height: 1.2; margin: .4rem 0 .6rem; }
 h2 { font-size: 1.2rem; margin: 2.2rem 0 .6rem; }
 p.lead { font-size: 1.06rem; }
-.grid { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 19rem), 1fr)); gap: 1.2rem; }
+.grid { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 24rem), 1fr)); gap: 1.2rem; }
 figure { margin: 0; border: 1px solid #e2e2e2; border-radius: .5rem; padding: .8rem; min-width: 0; }
 figure img { width: 100%; max-width: 30rem; height: auto; display: block; margin: 0 auto .5rem; }
 figcaption { font-size: .92rem; color: #333; }

@@ -277,10 +277,14 @@ def explained(runs: Mapping[str, OpenedRun]) -> list[str]:
             for name, figure in FIGURES[first.analysis](results).items()
         ]
         sections.append(
-            f"<h2>{escape(told.title)}</h2><p>{escape(capital(told.say(results)))}</p>"
+            f"<h2>{escape(told.title)}</h2>{_paragraphs(told.say(results))}"
             f'<div class="grid">{"".join(cards)}</div><p class="small">{escape(_conditions(first))}</p>'
         )
     return sections
+
+
+def _paragraphs(said: str) -> str:
+    return "".join(f"<p>{escape(capital(line))}</p>" for line in said.split("\n"))
 
 
 def _told_together(kept: KeptExplanation) -> tuple[object, ...]:

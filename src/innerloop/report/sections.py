@@ -11,7 +11,7 @@ class Section(NamedTuple):
 
     Attributes:
         title: The section's heading.
-        say: Maps results by the run's label to what they say.
+        say: Maps results by the run's label to what they say, a paragraph a line.
         captions: Maps them to a caption for every figure that `FIGURES` draws.
     """
 

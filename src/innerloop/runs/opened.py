@@ -122,9 +122,19 @@ def open_together(folders: Sequence[str | Path]) -> list[OpenedRun]:
         raise RunError("expected every run once, got one twice; name different folders to compare")
     words = [re.sub("[-_ ]+", " ", run.name) for run in runs]
     return [
-        run if words.count(word) == 1 else replace(run, title="/".join(place.parts[-3:]))
+        run if words.count(word) == 1 else replace(run, title=_telling(place, places))
         for run, word, place in zip(runs, words, places, strict=True)
     ]
+
+
+def _telling(place: Path, places: Sequence[Path]) -> str:
+    """Return as much of the end of a path as no other has."""
+    others = [other for other in places if other != place]
+    for length in range(2, len(place.parts)):
+        ending = place.parts[-length:]
+        if all(other.parts[-length:] != ending for other in others):
+            return "/".join(ending)
+    return str(place)
 
 
 def open_run(folder: str | Path) -> OpenedRun:

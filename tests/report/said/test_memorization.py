@@ -58,7 +58,7 @@ def test_how_much_of_the_span_comes_for_free_is_said():
 
 def test_rows_that_did_not_change_are_said_to_have_not():
     said = memorization.say({"a": result(before=(RowChanges(*[None] * 7),))})
-    assert said.startswith("No row of a head changed in the inner loop. The adapted head names")
+    assert said.startswith("No row of a head changed in the inner loop.\nThe adapted head names")
 
 
 @pytest.mark.parametrize(

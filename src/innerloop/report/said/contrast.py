@@ -10,7 +10,7 @@ TITLE = "The prism: parts of the meta-gradient"
 
 def say(results: Mapping[str, Contrast]) -> str:
     """Say how large the interference is, what share of the coefficients attracts, and what the split leaves out."""
-    return " ".join(part for part in (_interference(results), _signs(results), _gap(results)) if part)
+    return "\n".join(part for part in (_interference(results), _signs(results), _gap(results)) if part)
 
 
 def captions(results: Mapping[str, Contrast]) -> dict[str, str]:

@@ -17,7 +17,7 @@ KINDS = {
 def say(results: Mapping[str, Separation]) -> str:
     """Say how large the gap between one class and others is, how adaptation moves it, and what the loss is made of."""
     said = [_gap(results), _adapted(results), _products(results)]
-    return " ".join(each for each in said if each)
+    return "\n".join(each for each in said if each)
 
 
 def captions(results: Mapping[str, Separation]) -> dict[str, str]:

@@ -20,7 +20,7 @@ def say(results: Mapping[str, InnerSteps]) -> str:
     zero = [f"the {label}" for label, each in results.items() if each.head_is_zero]
     if zero:
         said.append(f"For {listed(zero)} the head is zero as trained, so that zeroing it changes nothing.")
-    return " ".join([*said, *_over_training(results)])
+    return "\n".join([*said, *_over_training(results)])
 
 
 def captions(results: Mapping[str, InnerSteps]) -> dict[str, str]:

@@ -29,7 +29,7 @@ def say(results: Mapping[str, Interference]) -> str:
         said.append(f"{capital(listed(none))} {'has' if len(none) == 1 else 'have'} none.")
     said += [_half(label, each) for label, each in results.items() if each.ages]
     said += [_queries(label, each) for label, each in results.items() if each.queries]
-    return " ".join(part for part in said if part)
+    return "\n".join(part for part in said if part)
 
 
 def captions(results: Mapping[str, Interference]) -> dict[str, str]:

@@ -13,7 +13,7 @@ NAMES = {"inner_product": "inner product", "euclidean": "Euclidean distance", "c
 def say(results: Mapping[str, Memorization]) -> str:
     """Say what the head's rows moved along, whether that was free, and what it does to predictions."""
     said = [_directions(results), _span(results), _centroids(results)]
-    return " ".join([*(each for each in said if each), *(_slots(label, each) for label, each in results.items())])
+    return "\n".join([*(each for each in said if each), *(_slots(label, each) for label, each in results.items())])
 
 
 def captions(results: Mapping[str, Memorization]) -> dict[str, str]:

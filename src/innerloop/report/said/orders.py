@@ -11,7 +11,7 @@ TITLE = "First and second order"
 
 def say(results: Mapping[str, Orders]) -> str:
     """Say what the second order adds, how far both orders point apart, and what Equation 8 leaves out."""
-    return " ".join(part for part in (_added(results), _apart(results), _head(results), _equation(results)) if part)
+    return "\n".join(part for part in (_added(results), _apart(results), _head(results), _equation(results)) if part)
 
 
 def captions(results: Mapping[str, Orders]) -> dict[str, str]:

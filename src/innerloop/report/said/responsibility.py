@@ -27,7 +27,7 @@ def say(results: Mapping[str, Responsibility]) -> str:
         if each.removal is not None:
             said.append(_removal(each.removal))
     said.append(_checked(results))
-    return " ".join(part for part in said if part)
+    return "\n".join(part for part in said if part)
 
 
 def captions(results: Mapping[str, Responsibility]) -> dict[str, str]:
