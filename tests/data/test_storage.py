@@ -50,7 +50,7 @@ def test_an_entry_is_prepared_once_and_opened_as_it_was(tmp_path):
         found = prepared("x", "key", SHAPE, listed)
         assert values(found) == [1, 2, 3]
         assert (found.class_names, found.labels.tolist()) == (("a", "ü"), [0, 0, 1])
-        assert found.names() == ["a/0", "a/1", "ü/2"]
+        assert list(found.example_names) == ["a/0", "a/1", "ü/2"]
         assert isinstance(found.images, np.memmap)
     assert asked == [1]
     prepared("x", "other key", SHAPE, listed)
@@ -62,7 +62,7 @@ def test_what_stands_in_two_classes_is_left_out_with_all_its_copies_and_repeats_
         "x", "k", SHAPE, lambda: items(("a", 1), ("a", 7), ("b", 7), ("b", 2), ("b", 2), ("c", 7), ("c", 5))
     )
     assert values(found) == [1, 2, 2, 5]
-    assert found.names() == ["a/0", "b/3", "b/4", "c/6"]
+    assert list(found.example_names) == ["a/0", "b/3", "b/4", "c/6"]
     assert found.left_out == tuple(LeftOut(name, "same content in a and b and c") for name in ("a/1", "b/2", "c/5"))
 
 
