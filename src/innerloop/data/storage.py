@@ -1,7 +1,8 @@
 """Prepared images on disk: made once, whole or not at all, opened without loading.
 
 An entry is a folder with one raw uint8 array and its index. It is written beside its final place and renamed, so a
-folder that carries the final name is complete, whoever was killed meanwhile and however many prepared it at once.
+folder that carries the final name is complete, whoever was killed meanwhile and however many prepared it at once. What
+the killed leave behind is removed when the entry is prepared next.
 """
 
 import json
@@ -9,10 +10,16 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
+
+try:
+    import fcntl
+except ImportError:  # not a POSIX system: what the killed leave behind stays there
+    fcntl = None  # type: ignore[assignment]
 
 import numpy as np
 import pooch
@@ -144,16 +151,9 @@ def _remove(place: Path) -> None:
 
 def _write(place: Path, name: str, shape: Shape, items: Sequence[Item], skip_corrupt: bool, watch: Watch) -> None:
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=f".{place.name}-", dir=place.parent))
-    except OSError as error:
-        raise DataError(
-            f"expected a cache folder that can be written, got '{place.parent}' ({error.strerror}); "
-            "set INNERLOOP_CACHE to another folder"
-        ) from error
-    try:
-        _fill(draft, name, shape, items, skip_corrupt, watch)
-        draft.rename(place)
+        with _draft(place) as draft:
+            _fill(draft, name, shape, items, skip_corrupt, watch)
+            draft.rename(place)
     except OSError as error:
         # Another process that prepared the same entry first is no fault: its content is ours.
         if not place.exists():
@@ -161,8 +161,58 @@ def _write(place: Path, name: str, shape: Shape, items: Sequence[Item], skip_cor
                 f"expected to write the prepared images to '{place}', got: {error.strerror}; "
                 "free some space or set INNERLOOP_CACHE to another folder"
             ) from error
+
+
+@contextmanager
+def _draft(place: Path) -> Iterator[Path]:
+    """Make a draft, locked as long as this process lives, and remove what is left of it at the end."""
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(place)
+        draft, lock = _made(place), None
+        while fcntl is not None and (lock := _locked(draft)) is None:
+            draft = _made(place)  # another process swept it away before it was locked
+    except OSError as error:
+        raise DataError(
+            f"expected a cache folder that can be written, got '{place.parent}' ({error.strerror}); "
+            "set INNERLOOP_CACHE to another folder"
+        ) from error
+    try:
+        yield draft
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+        if lock is not None:
+            os.close(lock)
+
+
+def _made(place: Path) -> Path:
+    return Path(tempfile.mkdtemp(prefix=f".{place.name}-", dir=place.parent))
+
+
+def _sweep(place: Path) -> None:
+    """Remove the drafts of this entry whose process was killed."""
+    for draft in place.parent.glob(f".{place.name}-*"):
+        lock = _locked(draft)
+        if lock is not None:
+            shutil.rmtree(draft, ignore_errors=True)
+            os.close(lock)
+
+
+def _locked(draft: Path) -> int | None:
+    """Lock a draft, unless another process holds it or it is gone."""
+    if fcntl is None:
+        return None
+    try:
+        lock = os.open(draft, os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        draft.stat()
+    except OSError:
+        os.close(lock)
+        return None
+    return lock
 
 
 def _fill(draft: Path, name: str, shape: Shape, items: Sequence[Item], skip_corrupt: bool, watch: Watch) -> None:

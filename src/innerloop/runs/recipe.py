@@ -13,7 +13,7 @@ import yaml
 from innerloop.algorithms import Algorithm, AlgorithmConfig
 from innerloop.algorithms import build as build_algorithm
 from innerloop.data import DataConfig, load
-from innerloop.data.augment import Augmentation
+from innerloop.data.augment import Augmentation, check_fits
 from innerloop.data.episode import Batch, EpisodeShape
 from innerloop.data.family import Family
 from innerloop.data.sampler import check, draw_batch
@@ -105,6 +105,7 @@ def build(recipe: Recipe, watch: Watch = unwatched) -> Workshop:
     data = load(recipe.data, watch)
     train = data.split(TRAIN)
     check(train, recipe.episode)
+    check_fits(recipe.augmentation, train)
     if recipe.record.validation or recipe.record.contrast or recipe.record.cosine:
         check(data.split(VALIDATION), recipe.episode)
     _refuse_mismatch(recipe, train)
