@@ -133,6 +133,7 @@ def test_a_manifest_lets_another_run_be_tested_on_the_very_same_episodes(trained
     trained("report", "random", "zeroing", "--out=paired.html")
     page = (trained.folder / "paired.html").read_text()
     rows = page.split("seed 11, inner rate")[0].rsplit("<table>", 1)[1]
+    assert f"manifest {digest}, inner rate" not in page
     assert rows.count("<tr><td>") == 2  # the same episodes, named by a seed and by a manifest, share a table
     assert "got 'typeface' test" in trained.refused(
         "evaluate", "random", f"--manifest={manifest}", "--data.name=digits"

@@ -46,7 +46,7 @@ def test_a_sheet_has_large_images_whatever_the_names_and_says_where_not_all_is_s
 
 
 def test_values_outside_zero_to_one_are_scaled_by_their_range():
-    made = image_episode(n_way=2, k_shot=1, n_queries=1, channels=3)
+    made = image_episode(n_way=2, k_shot=1, n_queries=1)
     shown = [axes.images[0].get_array() for axes in episode.draw(made).axes]
     assert (min(each.min() for each in shown), max(each.max() for each in shown)) == (0, 1)
 

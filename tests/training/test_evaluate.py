@@ -69,5 +69,5 @@ def test_a_result_says_what_it_is_of_without_ways_for_real_values():
     result = outcome()[2]
     assert result.title == "made-up, test classes, 3-way 2-shot"
     assert replace(result, measure="loss").title == "made-up, test tasks, 2-shot"
-    assert result.source == f"seed {result.seed}"
+    assert replace(result, seed=0, manifest="ab12").source == "seed 0"
     assert replace(result, seed=None, manifest="ab12").source == "episodes of manifest ab12"
