@@ -1,5 +1,7 @@
 import json
+import shutil
 
+import numpy as np
 import pytest
 import yaml
 
@@ -120,13 +122,74 @@ def test_a_manifest_lets_another_run_be_tested_on_the_very_same_episodes(trained
     manifest = next((trained.folder / "random").glob("manifest-*-seed-11-*-last.json"))
     trained("evaluate", "zeroing", "--seed=11", "--checkpoint=last", "--episodes=4")
     first = json.loads(next((trained.folder / "zeroing").glob("evaluation-*-seed-11-*-last.json")).read_text())
-    trained("evaluate", "zeroing", f"--manifest={manifest}", "--checkpoint=last", "--seed=77")
-    again = json.loads(next((trained.folder / "zeroing").glob("evaluation-*-seed-77-*-last.json")).read_text())
+    before = {place: place.read_bytes() for place in (trained.folder / "zeroing").iterdir()}
+    said = trained("evaluate", "zeroing", f"--manifest={manifest}", "--checkpoint=last")
+    digest = first["evaluation"]["manifest"]
+    assert f"over 4 episodes; episodes of {manifest.name} (manifest {digest}); inner rate" in said
+    assert all(place.read_bytes() == content for place, content in before.items())
+    again = json.loads(next((trained.folder / "zeroing").glob(f"evaluation-*-manifest-{digest}-*.json")).read_text())
     assert first["evaluation"]["as_trained"] == again["evaluation"]["as_trained"]
+    assert (again["evaluation"]["seed"], again["evaluation"]["manifest"]) == (None, digest)
+    trained("report", "random", "zeroing", "--out=paired.html")
+    page = (trained.folder / "paired.html").read_text()
+    rows = page.split("seed 11, inner rate")[0].rsplit("<table>", 1)[1]
+    assert f"manifest {digest}, inner rate" not in page
+    assert rows.count("<tr><td>") == 2  # the same episodes, named by a seed and by a manifest, share a table
     assert "got 'typeface' test" in trained.refused(
         "evaluate", "random", f"--manifest={manifest}", "--data.name=digits"
     )
     assert "expected a manifest in" in trained.refused("evaluate", "random", "--manifest=nowhere.json")
+
+
+@pytest.mark.parametrize("option", ["--episodes=3", "--k_shot=1", "--n_queries=3", "--seed=0"])
+def test_what_a_manifest_decides_is_not_asked_for_beside_it(trained, option):
+    said = trained.refused("evaluate", "random", "--manifest=any.json", option)
+    assert f"expected --manifest alone to say which episodes, got {option.split('=')[0]} beside it" in said
+
+
+def test_a_manifest_fits_where_the_runs_own_shape_would_not(trained, small):
+    trained("evaluate", "random", "--episodes=2", "--seed=12", "--checkpoint=last")
+    manifest = next((trained.folder / "random").glob("manifest-*-seed-12-*-last.json"))
+    recipe = trained.folder / "random" / "recipe.yaml"
+    many = shutil.copytree(trained.folder / "random", trained.folder / "many") / "recipe.yaml"
+    many.write_text(recipe.read_text().replace("n_queries: 15", "n_queries: 500"))
+    assert "episodes of manifest-" in trained("evaluate", "many", f"--manifest={manifest}")
+
+
+def test_a_report_says_which_manifest_the_episodes_are_of(trained):
+    trained("evaluate", "random", "--episodes=2", "--seed=13", "--checkpoint=last")
+    manifest = next((trained.folder / "random").glob("manifest-*-seed-13-*-last.json"))
+    alone = shutil.copytree(trained.folder / "zeroing", trained.folder / "alone13")
+    for each in (*alone.glob("evaluation-*"), *alone.glob("manifest-*")):
+        each.unlink()
+    trained("evaluate", "alone13", f"--manifest={manifest}", "--checkpoint=last")
+    trained("report", "alone13")
+    (kept,) = open_run(alone).evaluations()
+    assert f"episodes of manifest {kept.evaluation.manifest}, inner rate" in (alone / "report.html").read_text()
+
+
+def own_arrays(folder, seed, labels=6):
+    """Made-up vectors whose classes are called 0, 1, ... whatever they are, in a .npz of every seed."""
+    inputs = np.random.default_rng(seed).normal(size=(10 * labels, 5)).astype(np.float32)
+    splits = np.repeat(["train", "validation", "test"], 10 * labels // 3)
+    np.savez(folder / f"{seed}.npz", inputs=inputs, labels=np.arange(10 * labels) // 10, splits=splits)
+    np.savez(folder / f"{seed}-turned.npz", inputs=inputs, labels=np.arange(10 * labels) // 10, splits=splits[::-1])
+    return folder / f"{seed}.npz"
+
+
+def test_classes_of_another_file_are_not_those_trained_on_unless_it_holds_the_same_examples(trained, small):
+    for seed in (1, 2):
+        own_arrays(trained.folder, seed)
+    brief = ("--training.steps=1", "--episode.n_way=2", "--episode.n_queries=3", "--model.name=mlp", "--inner.lr=0.01")
+    settings = ("--data.name=arrays", "--data.root=1.npz", "--out=own", "--training.tasks=2", "--record.validation=0")
+    trained("train", *brief, *settings)
+    trained("evaluate", "own", "--episodes=2", "--data.root=2-turned.npz")
+    shutil.copy(trained.folder / "1-turned.npz", trained.folder / "copy.npz")
+    said = trained.refused("evaluate", "own", "--episodes=2", "--data.root=copy.npz")
+    assert "expected classes the run has never seen" in said
+    manifest = next((trained.folder / "own").glob("manifest-*.json"))
+    said = trained.refused("evaluate", "own", f"--manifest={manifest}")
+    assert "expected the examples of 'arrays' that the manifest was made on, got others of the same names" in said
 
 
 @pytest.mark.slow

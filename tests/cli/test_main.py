@@ -1,6 +1,8 @@
 import subprocess
 import sys
 
+import numpy as np
+
 from innerloop import __version__
 
 
@@ -41,3 +43,45 @@ def test_data_prepare_and_show_say_what_is_in_a_data_set_and_draw_a_sheet(shell)
     assert "expected a data set after 'show'" in shell.refused("data", "show")
     assert "Did you mean 'digits'?" in shell.refused("data", "show", "digit")
     assert "has no split 'train'" in shell.refused("data", "show", "digits", "--split=train")
+
+
+def test_data_list_shows_one_where_one_is_named(shell):
+    said = shell("data", "list", "gaussians")
+    assert said.startswith("gaussians\n")
+    assert "takes" not in said
+    assert "omniglot" not in said
+    assert "Did you mean 'omniglot'?" in shell.refused("data", "list", "omniglott")
+
+
+def test_data_show_prints_the_numbers_of_a_task_by_formula(shell):
+    said = shell("data", "show", "sinusoid", "--k_shot=2", "--n_queries=3")
+    assert "episode 0 of seed 0, 2-shot" in said
+    assert said.count("    support ") == 2
+    assert said.count("    query ") == 3
+    assert " and 10 more -> 0\n" in shell("data", "show", "gaussians", "--n_way=2")
+
+
+def test_a_sheet_that_cannot_be_is_refused_first(shell):
+    for shape, words in (((40, 12, 12, 3), "channels last"), ((40, 2, 12, 12), "(2, 12, 12); leave --out")):
+        np.savez(shell.folder / "a.npz", inputs=np.random.default_rng(0).random(shape), labels=np.arange(40) // 4)
+        said = shell.refused("data", "show", "arrays", "--data.root=a.npz", "--n_way=2", "--n_queries=1", "--out=s.png")
+        assert words in said
+    assert "of 1 or 3 channels for a contact sheet" in shell.refused("data", "show", "gaussians", "--out=s.png")
+    assert "a folder that is there for --out" in shell.refused("data", "show", "mini_imagenet", "--out=nowhere/s.png")
+
+
+def test_termination_ends_a_command_in_order(shell):
+    code = (
+        "import os, signal, sys\n"
+        "from innerloop.cli import data, main\n"
+        "def stop(parsed):\n"
+        "    try:\n"
+        "        os.kill(os.getpid(), signal.SIGTERM)\n"
+        "        signal.pause()\n"
+        "    finally:\n"
+        "        print('cleared away')\n"
+        "data.run = stop\n"
+        "main.main(['data', 'list'])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=shell.folder, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (143, "cleared away\n", "")

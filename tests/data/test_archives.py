@@ -211,3 +211,23 @@ def test_the_fingerprint_of_a_folder_is_of_paths_sizes_and_times(tmp_path):
     (source / "a.png").rename(source / "c.png")
     seen.add(fingerprint(source, (".png",)))
     assert len(seen) == 4
+
+
+def test_files_of_one_size_and_time_that_change_places_change_the_fingerprint(tmp_path):
+    source = unpacked(tmp_path / "x", {"a.png": b"1", "b.png": b"2"})
+    for name in ("a.png", "b.png"):
+        os.utime(source / name, ns=(1, 1))
+    before = fingerprint(source, (".png",))
+    (source / "a.png").rename(source / "c")
+    (source / "b.png").rename(source / "a.png")
+    (source / "c").rename(source / "b.png")
+    assert (source / "a.png").stat().st_mtime_ns == (source / "b.png").stat().st_mtime_ns == 1
+    assert fingerprint(source, (".png",)) != before
+
+
+def test_a_link_in_a_circle_is_refused(tmp_path):
+    (tmp_path / "a.png").symlink_to("b.png")
+    (tmp_path / "b.png").symlink_to("a.png")
+    with pytest.raises(DataError, match=r"got 'a\.png', which leads in a circle; remove it") as caught:
+        files(tmp_path, (".png",))
+    one_line(caught)

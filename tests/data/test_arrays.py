@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from innerloop.data import arrays
-from innerloop.data.arrays import load_arrays, sides
+from innerloop.data.arrays import load, load_arrays, sides
 from innerloop.errors import DataError
 
 INPUTS = np.arange(24, dtype=np.float64).reshape(4, 3, 2)
@@ -284,3 +284,23 @@ def test_examples_that_stand_in_two_classes_are_left_out_and_listed(tmp_path):
     ]
     assert data.classes("train").members[0].tolist() == [1]
     assert data.classes("test").members[0].tolist() == [8]
+
+
+def test_classes_that_lose_all_examples_are_not_in_the_data_set(tmp_path):
+    inputs = np.array([[0.0], [1], [2], [2], [3], [4]])
+    sides_of = ["train"] * 4 + ["test"] * 2
+    packed(tmp_path, inputs=inputs, labels=[0, 1, 2, 3, 4, 5], splits=sides_of)
+    assert load(str(tmp_path)).split("train").class_names == ("0", "1")
+    packed(tmp_path, inputs=np.zeros((4, 1)), labels=[0, 1, 2, 3], splits=["train", "train", "test", "test"])
+    with pytest.raises(DataError, match="example 0 has the same content in 0 and 1 and 2 and 3; correct"):
+        load(str(tmp_path))
+
+
+def test_the_content_tells_files_of_the_same_names_apart(tmp_path):
+    content = []
+    for number, values in enumerate(([0.0, 1, 2, 3], [0.0, 1, 2, 4], [0.0, 1, 2, 3])):
+        place = tmp_path / str(number)
+        place.mkdir()
+        packed(place, inputs=np.array(values)[:, None], labels=[0, 1, 2, 3], splits=["train"] * 2 + ["test"] * 2)
+        content.append(load(str(place)).classes("test").content)
+    assert content[0] == content[2] != content[1]

@@ -1,5 +1,6 @@
 import gzip
 import io
+import os
 import pickle
 import shutil
 import struct
@@ -282,3 +283,12 @@ def test_the_fingerprint_follows_the_content(tmp_path):
     shutil.rmtree(tmp_path / "cifar-100-python")
     write_folder(tmp_path, held)
     assert fingerprint(tmp_path) != unpacked
+
+
+def test_an_unpacked_file_of_the_same_size_is_another(tmp_path):
+    write_folder(tmp_path, content())
+    before = fingerprint(tmp_path)
+    place = tmp_path / "cifar-100-python" / "train"
+    place.write_bytes(bytes(reversed(place.read_bytes())))
+    os.utime(place, ns=(1, 1))
+    assert fingerprint(tmp_path) != before

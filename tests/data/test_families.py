@@ -7,7 +7,7 @@ from innerloop.data import DataConfig, load
 from innerloop.data.episode import EpisodeShape
 from innerloop.data.family import Family
 from innerloop.data.sampler import check, draw, draw_batch
-from innerloop.errors import DataError
+from innerloop.errors import ConfigError, DataError
 
 SHAPE = EpisodeShape(5, 10, 20)
 
@@ -64,3 +64,16 @@ def test_gaussians_are_classes_with_slots():
 def test_a_formula_has_no_classes_to_show():
     with pytest.raises(DataError, match="given by a formula"):
         load(DataConfig("sinusoid")).classes("train")
+
+
+@pytest.mark.parametrize("name", ["sinusoid", "linear_regression", "gaussians"])
+def test_tasks_by_formula_have_no_classes_that_keep_a_slot_and_no_images_to_turn(name):
+    with pytest.raises(ConfigError, match=r"classes that come back for episode.labels=fixed"):
+        check(load(DataConfig(name)).split("train"), EpisodeShape(labels="fixed"))
+    with pytest.raises(ConfigError, match=r"does not take data.rotations; it takes: nothing"):
+        DataConfig(name, rotations=True)
+
+
+def test_a_shape_without_classes_has_no_ways():
+    assert EpisodeShape(5, 10).described(classes=False) == "10-shot"
+    assert str(EpisodeShape(5, 10)) == "5-way 10-shot"

@@ -144,7 +144,11 @@ def test_a_link_out_of_the_folder_is_refused(tmp_path):
         (HEADER + "/etc/a.png,x,train\n", r"got '/etc/a\.png', which is not there"),
         (HEADER + "a.png,x,train\n./a.png,y,train\n", r"every image once in '.*', got 'a\.png' again; remove line 3"),
         (HEADER + "a.gif,x,train\n", r"PNG or JPEG images under '.*', got 'a\.gif'"),
-        (HEADER + "a.png," + 200_000 * "x" + ",train\n", r"a CSV in UTF-8 at '.*', got: field larger than"),
+        (
+            HEADER + "a.png," + 200_000 * "x" + ",train\n",
+            r"of ordinary length and quotes that close in '.*', got: field larger than",
+        ),
+        ("filename,label,split,label\na.png,x,train,y\n", r"every column of '.*list\.csv' once, got 'label' twice"),
     ],
 )
 def test_a_table_that_cannot_be_followed_is_refused(text, message, tmp_path):
@@ -191,3 +195,8 @@ def test_the_fingerprint_changes_with_an_image_and_with_the_table(tmp_path):
     (root / "b.png").unlink()
     seen.add(fingerprint(root))
     assert len(seen) == 4
+
+
+def test_blank_columns_of_a_table_may_be_several(tmp_path):
+    root = tabled(tmp_path, "filename,label,split,,\na.png,x,train,,\n", "a.png")
+    assert sides(root) == {"train": ["x"]}

@@ -188,3 +188,20 @@ def test_the_fingerprint_follows_the_content(tables):
     write(tables, "validation", held("validation", seed=1))
     seen.add(fingerprint(tables))
     assert len(seen) == 5
+
+
+def test_a_photograph_of_the_same_size_is_another(tables):
+    before = fingerprint(tables)
+    place = tables / items(tables)[0].name
+    time = place.stat().st_mtime_ns
+    place.write_bytes(bytes(reversed(place.read_bytes())))
+    os.utime(place, ns=(time + 1, time + 1))
+    assert fingerprint(tables) != before
+
+
+def test_a_photograph_that_is_none_is_named_without_an_address_in_memory(tables):
+    item = items(tables)[0]
+    (tables / item.name).write_bytes(b"words")
+    with pytest.raises(DataError, match=f"{item.name}', got: cannot identify image file; get") as caught:
+        item.read()
+    assert "0x" not in str(caught.value)

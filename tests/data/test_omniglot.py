@@ -4,7 +4,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from innerloop.data import DataConfig, load
+from innerloop.data import DataConfig, archives, load, omniglot
 from innerloop.data.omniglot import VALIDATION_ALPHABETS
 from innerloop.data.sampler import Choice, gather
 from innerloop.data.storage import LeftOut
@@ -99,7 +99,7 @@ def test_a_damaged_image_is_named_or_left_out_where_asked(omniglot_root, tmp_pat
         for number, name in enumerate(whole.namelist()):
             part.writestr(name, b"" if number == 5 else whole.read(name))
         damaged = whole.namelist()[5]
-    with pytest.raises(DataError, match=f"readable image at '{damaged}'.*--data.skip_corrupt=true"):
+    with pytest.raises(DataError, match=f"image at '.*/{damaged}', got an empty file.*--data.skip_corrupt=true"):
         load(DataConfig("omniglot", root=str(tmp_path)))
     data = load(DataConfig("omniglot", root=str(tmp_path), skip_corrupt=True))
     assert data.left_out == (LeftOut(damaged, "cannot be read"),)
@@ -116,3 +116,53 @@ def test_without_root_and_network_the_error_says_what_to_fetch(monkeypatch, tmp_
     monkeypatch.setattr("innerloop.data.omniglot.ADDRESS", "http://127.0.0.1:9/")
     with pytest.raises(DataError, match=r"download images_background.zip \(md5:68d2.*set --data.root"):
         load(DataConfig("omniglot"))
+
+
+def zipped(place, name, content=b"", **options):
+    """A zip with one odd member, where Omniglot's background images should be."""
+    with zipfile.ZipFile(place / "images_background.zip", "w", **options) as archive:
+        archive.writestr(name, content)
+
+
+def encrypted(place):
+    zipped(place, "images_background/A/character01/1.png", b"x")
+    content = (place / "images_background.zip").read_bytes()
+    local, central = content.index(b"PK\x03\x04") + 6, content.index(b"PK\x01\x02") + 8
+    marked = bytearray(content)
+    marked[local] |= 1
+    marked[central] |= 1
+    (place / "images_background.zip").write_bytes(bytes(marked))
+
+
+NAME = "images_background/A/character01/1.png"
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda place: zipped(place, "../x.png"), "leads outside"),
+        (
+            lambda place: zipped(place, NAME, bytes(2_000_000), compression=zipfile.ZIP_DEFLATED),
+            f"at '.*{NAME}', got 2,",
+        ),
+        (lambda place: zipped(place, NAME, compression=zipfile.ZIP_LZMA), "stored or deflated, got zip method 14"),
+        (encrypted, "964 characters with 20 images each"),
+        (lambda place: zipped(place, f"__MACOSX/{NAME}"), "got 0 characters"),
+    ],
+)
+def test_a_hostile_archive_is_one_error(omniglot_root, tmp_path, make, words):
+    shutil.copy(omniglot_root / "images_evaluation.zip", tmp_path)
+    make(tmp_path)
+    with pytest.raises(DataError, match=words) as caught:
+        load(DataConfig("omniglot", root=str(tmp_path)))
+    assert "\n" not in str(caught.value)
+
+
+def test_an_encrypted_or_foreign_image_is_named_without_an_address_in_memory(tmp_path):
+    encrypted(tmp_path)
+    ((name, read),) = archives.files(tmp_path / "images_background.zip", (".png",))
+    with pytest.raises(DataError, match=f"expected to read '{NAME}' in .*encrypted"):
+        omniglot._picture(read, name)
+    with pytest.raises(DataError, match="image at 'here', got: cannot identify image file; fetch") as caught:
+        omniglot._picture(lambda: b"words", "here")
+    assert "0x" not in str(caught.value)

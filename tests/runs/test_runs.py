@@ -1,14 +1,18 @@
 import json
 
+import numpy as np
 import pytest
 import torch
 
 from innerloop.algorithms import AlgorithmConfig
+from innerloop.data import DataConfig, load
+from innerloop.data.augment import Augmentation, check_fits
+from innerloop.data.split import split_by_class
 from innerloop.errors import ConfigError, RunError
 from innerloop.models import ModelConfig
 from innerloop.runs import Best, Recipe, RunDirectory, history, open_run, read_checkpoint, write_checkpoint
 from innerloop.runs.files import write_whole
-from innerloop.runs.recipe import from_values, from_yaml, to_yaml
+from innerloop.runs.recipe import build, from_values, from_yaml, to_yaml
 from innerloop.training import State
 
 STATE = State(
@@ -50,6 +54,34 @@ def test_a_checkpoint_gives_back_the_state_bit_for_bit(tmp_path):
         assert left.keys() == right.keys()
         assert all(torch.equal(left[name], right[name]) for name in left)
     assert (state.step, state.loss, state.accuracy, best) == (7, 0.5, 0.75, Best(0.6, 5))
+
+
+def fits(inputs, **augmentation):
+    splits = {"train": split_by_class("x", "train", inputs, ["a"] * len(inputs))}
+    check_fits(Augmentation(**augmentation), splits["train"])
+
+
+def test_augmentation_that_does_not_fit_the_data_is_refused():
+    images = np.zeros((4, 3, 8, 8), np.uint8)
+    fits(images, crop=7, flip=True, jitter=0.4)
+    fits(images / np.float32(255), jitter=0.4)
+    fits(images[:, 0, 0])
+    for inputs, augmentation, words in (
+        (images[:, 0, 0], {"flip": True}, r"got examples of shape \(8,\) in 'x'"),
+        (images.transpose(0, 2, 3, 1), {"flip": True}, "looks like channels last"),
+        (images, {"crop": 8}, "below the images' 8 pixels, got 8"),
+        (images.astype(np.float32) + 200, {"jitter": 0.1}, r"got float32 from 200 to 200 in 'x'"),
+        (images.astype(np.float32) - 1, {"jitter": 0.1}, r"got float32 from -1 to -1"),
+    ):
+        with pytest.raises(ConfigError, match=words):
+            fits(inputs, **augmentation)
+    with pytest.raises(ConfigError, match=r"got examples of shape \(1,\) in 'sinusoid'"):
+        check_fits(Augmentation(crop=1), load(DataConfig("sinusoid")).split("train"))
+
+
+def test_augmentation_is_checked_before_a_run_is_built():
+    with pytest.raises(ConfigError, match="below the images' 28 pixels"):
+        build(Recipe(augmentation=Augmentation(crop=28)))
 
 
 @pytest.mark.parametrize("call", ["fsync", "replace"])

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -62,3 +63,11 @@ def test_a_split_too_small_and_bad_settings_are_refused():
         EvaluationConfig(episodes=0)
     with pytest.raises(ConfigError, match=r"evaluation.inner_steps of at least 0"):
         EvaluationConfig(inner_steps=-1)
+
+
+def test_a_result_says_what_it_is_of_without_ways_for_real_values():
+    result = outcome()[2]
+    assert result.title == "made-up, test classes, 3-way 2-shot"
+    assert replace(result, measure="loss").title == "made-up, test tasks, 2-shot"
+    assert replace(result, seed=0, manifest="ab12").source == "seed 0"
+    assert replace(result, seed=None, manifest="ab12").source == "episodes of manifest ab12"

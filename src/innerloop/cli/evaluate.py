@@ -1,6 +1,8 @@
 """`innerloop evaluate`: test a trained learner on classes it has never seen."""
 
-from dataclasses import asdict
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from jsonargparse import ArgumentParser, Namespace
@@ -9,12 +11,12 @@ from rich.table import Table
 from innerloop.cli.parsing import add_data, new_parser, only_given, to_data
 from innerloop.cli.places import command_line
 from innerloop.cli.progress import console, counted, watched
-from innerloop.data import DataConfig, load
+from innerloop.data import DATASETS, DataConfig, load
 from innerloop.data import manifest as manifests
 from innerloop.data.episode import EpisodeShape
 from innerloop.data.family import Family
 from innerloop.data.sampler import check, choose
-from innerloop.data.split import TEST, TRAIN, Split
+from innerloop.data.split import TEST, TRAIN, Split, with_classes
 from innerloop.errors import ConfigError, DataError
 from innerloop.report.sentences import written
 from innerloop.runs import KeptEvaluation, OpenedRun, Which, open_run
@@ -33,7 +35,7 @@ def parser() -> ArgumentParser:
     verb.add_argument("--inner_lr", type=float | None, default=None, help="Adaptation rate, any sign.")
     verb.add_argument("--inner_steps", type=int | None, default=None, help="Inner steps.")
     verb.add_argument("--checkpoint", type=Which, default="best", help="Which state of the run.")
-    verb.add_argument("--seed", type=int, default=0, help="Whose episodes.")
+    verb.add_argument("--seed", type=int | None, default=None, help="Whose episodes [0].")
     verb.add_argument("--manifest", type=str | None, default=None, help="Test on exactly the episodes of this file.")
     return verb
 
@@ -51,12 +53,22 @@ def run(parsed: Namespace) -> None:
             **only_given(episodes=parsed.episodes, inner_lr=parsed.inner_lr, inner_steps=parsed.inner_steps),
         }
     )
-    manifest = None if parsed.manifest is None else manifests.read(Path(parsed.manifest))
-    kept = assess(opened, data, parsed.split, shape, how, parsed.checkpoint, parsed.seed, "testing", manifest)
+    manifest = None if parsed.manifest is None else _manifest(parsed)
+    kept = assess(opened, data, parsed.split, shape, how, parsed.checkpoint, parsed.seed or 0, "testing", manifest)
     place = opened.keep(kept)
     console.print(table(kept.evaluation))
-    console.print(about(kept.evaluation), soft_wrap=True)
+    console.print(about(kept.evaluation, parsed.manifest), soft_wrap=True)
     console.print(f"Kept in {place}", soft_wrap=True)
+
+
+def _manifest(parsed: Namespace) -> manifests.Manifest:
+    given = only_given(episodes=parsed.episodes, k_shot=parsed.k_shot, n_queries=parsed.n_queries, seed=parsed.seed)
+    if given:
+        raise ConfigError(
+            f"expected --manifest alone to say which episodes, got --{next(iter(given))} beside it; leave one of the "
+            "two out"
+        )
+    return manifests.read(Path(parsed.manifest))
 
 
 def assess(
@@ -72,24 +84,28 @@ def assess(
 ) -> KeptEvaluation:
     """Test one checkpoint of a run, with a progress bar; on the manifest's episodes where there is one."""
     split = unseen(opened, data, side)
-    check(split, shape)
-    checkpoint = opened.chosen(checkpoint)
     choices = None
-    if isinstance(split, Split):
-        choices = [choose(split, shape, seed, index) for index in range(how.episodes)]
     if manifest is not None:
-        choices = manifests.replay(load(data).classes(side), manifest)
+        choices = manifests.replay(with_classes(split), manifest)
         shape = manifests.shape_of(choices, shape)
         if shape.ways > opened.recipe.episode.ways:
             raise ConfigError(
                 f"expected episodes of at most {opened.recipe.episode.ways} ways, which is what the head has rows for, "
                 f"got {shape.ways} in the manifest; test a run with more ways"
             )
+    else:
+        check(split, shape)
+        if isinstance(split, Split):
+            choices = [choose(split, shape, seed, index) for index in range(how.episodes)]
+    checkpoint = opened.chosen(checkpoint)
     learned, state = opened.learned(split, checkpoint)
     algorithm, params = how.applied_to(learned), state.params
     count = how.episodes if choices is None else len(choices)
     result = evaluate(algorithm, params, split, shape, counted(label, count), seed, choices)
-    record = manifests.record(split, choices) if isinstance(split, Split) and choices is not None else None
+    record = None
+    if isinstance(split, Split) and choices is not None:
+        record = manifests.record(split, choices)
+        result = replace(result, manifest=record.digest, seed=None if manifest is not None else seed)
     return KeptEvaluation(command_line(), checkpoint, data, result, record)
 
 
@@ -101,13 +117,23 @@ def unseen(opened: OpenedRun, data: DataConfig, side: str) -> Split | Family:
     """
     split = load(data, watched).split(side)
     if isinstance(split, Split) and side != TRAIN and data.name == opened.recipe.data.name:
-        _refuse_seen(split, load(opened.recipe.data, watched).classes(TRAIN))
+        _refuse_seen(split, _trained_on(split, data, opened.recipe.data))
     return split
 
 
-def _refuse_seen(split: Split, trained_on: Split) -> None:
+def _trained_on(split: Split, data: DataConfig, trained: DataConfig) -> Sequence[str]:
+    """Return the classes trained on; of your own data only where it is the same: any file may have a class '1'."""
+    if not DATASETS[data.name].is_yours or Path(data.root or "").resolve() == Path(trained.root or "").resolve():
+        return load(trained, watched).classes(TRAIN).class_names
+    with suppress(DataError):  # what was trained on may be gone
+        there = load(trained, watched).classes(TRAIN)
+        return there.class_names if there.content == split.content else ()
+    return ()
+
+
+def _refuse_seen(split: Split, trained_on: Sequence[str]) -> None:
     """Refuse classes the run was trained on: another cut of the same data set can put them on the test side."""
-    seen = {name.split("@")[0] for name in trained_on.class_names}
+    seen = {name.split("@")[0] for name in trained_on}
     shared = sorted(name for name in split.class_names if name.split("@")[0] in seen)
     if shared:
         raise DataError(
@@ -118,7 +144,7 @@ def _refuse_seen(split: Split, trained_on: Split) -> None:
 
 def table(result: Evaluation) -> Table:
     """Return accuracy by inner step, with the head as trained and zeroed."""
-    shown = Table(title=f"{result.data_set}, {result.split} classes, {result.shape}", title_justify="left")
+    shown = Table(title=result.title, title_justify="left")
     shown.add_column("inner steps", justify="right")
     shown.add_column("accuracy, %" if result.measure == "accuracy" else "query loss", justify="right")
     shown.add_column("head zeroed first", justify="right")
@@ -131,10 +157,11 @@ def table(result: Evaluation) -> Table:
     return shown
 
 
-def about(result: Evaluation) -> str:
-    """Return what a reader must know beside the numbers."""
+def about(result: Evaluation, manifest: str | None = None) -> str:
+    """Return what a reader must know beside the numbers; `manifest` is the file that named the episodes."""
     kind = "transductive" if result.transductive else "inductive"
+    source = result.source if manifest is None else f"episodes of {Path(manifest).name} (manifest {result.manifest})"
     return (
-        f"{kind}; mean and 95% interval over {len(result.as_trained)} episodes; seed {result.seed}; "
+        f"{kind}; mean and 95% interval over {len(result.as_trained)} episodes; {source}; "
         f"inner rate {result.inner_lr:g}"
     )

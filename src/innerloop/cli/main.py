@@ -1,6 +1,7 @@
 """The command `innerloop`: a verb and its options; errors in one line, never a traceback."""
 
 import io
+import signal
 import sys
 from argparse import ArgumentError
 from collections.abc import Sequence
@@ -18,7 +19,7 @@ VERBS = {
     "report": "write one self-contained HTML page about one run, or comparing several",
     "data": "say which data sets there are",
 }
-BAD_INPUT, INTERRUPTED = 2, 130
+BAD_INPUT, INTERRUPTED, TERMINATED = 2, 130, 143
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -26,6 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal without a letter still gets the line
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))  # what was begun is cleared away, as by Ctrl-C
     try:
         return _run(list(sys.argv[1:] if arguments is None else arguments))
     except InnerloopError as error:

@@ -17,8 +17,10 @@ class DataSource(NamedTuple):
         load: Takes the options as keywords and returns the data set.
         summary: What is in it.
         source: Where it comes from, under which licence, and how to get it.
-        options: The fields of DataConfig that `load` takes.
+        options: The fields of DataConfig that it takes; `rotations` is done after loading.
         is_prepared: Whether the first use writes it into the cache, which `watch` can show.
+        is_yours: Whether what it holds is the user's: two of this name need have nothing in common.
+        has_classes: Whether targets are classes, not real values.
     """
 
     load: Callable[..., DataSet]
@@ -26,6 +28,8 @@ class DataSource(NamedTuple):
     source: str
     options: tuple[str, ...] = ()
     is_prepared: bool = False
+    is_yours: bool = False
+    has_classes: bool = True
 
 
 def _typeface(watch: Watch = unwatched) -> DataSet:
@@ -57,18 +61,20 @@ DATASETS: Mapping[str, DataSource] = {
         _typeface,
         "letters in up to 16 faces: Latin trains, Armenian and Georgian validate, Greek and Cyrillic test",
         "rendered from the fonts that ship with matplotlib (DejaVu, STIX); no download",
+        ("rotations",),
         is_prepared=True,
     ),
     "digits": DataSource(
         digits.load,
         "1,797 real handwritten digits, meta-test only",
         "UCI optical recognition of handwritten digits, shipped with scikit-learn; no download",
+        ("rotations",),
     ),
     "omniglot": DataSource(
         omniglot.load,
         "1,623 handwritten characters of 50 alphabets, 20 drawers each",
         "Lake et al. 2015, MIT licence; --data.root FOLDER with the two zips, else downloaded",
-        ("root", "split", "skip_corrupt"),
+        ("root", "split", "skip_corrupt", "rotations"),
         is_prepared=True,
     ),
     "mini_imagenet": DataSource(
@@ -76,50 +82,56 @@ DATASETS: Mapping[str, DataSource] = {
         "100 ImageNet classes of 600 images, 84x84, in the split of Ravi and Larochelle",
         "--data.root FOLDER with train.csv, val.csv, test.csv and images/, or the three mini-imagenet-cache-*.pkl; "
         "ImageNet's terms",
-        ("root", "skip_corrupt"),
+        ("root", "skip_corrupt", "rotations"),
         is_prepared=True,
     ),
     "tiny_imagenet": DataSource(
         _images("tiny_imagenet", tiny_imagenet),
         "100 classes of Tiny-ImageNet, 64x64, in a fixed 64/16/20 split",
         "--data.root FOLDER with tiny-imagenet-200.zip (Stanford CS231n) or its unpacked folder; ImageNet's terms",
-        ("root", "skip_corrupt"),
+        ("root", "skip_corrupt", "rotations"),
         is_prepared=True,
     ),
     "cifar_fs": DataSource(
         _images("cifar_fs", cifar_fs),
         "CIFAR-100's classes, 32x32, in the 64/16/20 split of Bertinetto et al.",
         "--data.root FOLDER with cifar-100-python.tar.gz or its unpacked folder",
-        ("root", "skip_corrupt"),
+        ("root", "skip_corrupt", "rotations"),
         is_prepared=True,
     ),
     "fc100": DataSource(
         _images("fc100", fc100),
         "CIFAR-100's classes, 32x32, divided by superclass 60/20/20 as Oreshkin et al. did",
         "--data.root FOLDER with cifar-100-python.tar.gz or its unpacked folder",
-        ("root", "skip_corrupt"),
+        ("root", "skip_corrupt", "rotations"),
         is_prepared=True,
     ),
     "folder": DataSource(
         folder.load,
         "your own images: train/validation/test folders of class folders, or one folder and a CSV",
         "--data.root FOLDER; PNG or JPEG, any size, grey or colour",
-        ("root", "size", "channels", "crop", "skip_corrupt"),
+        ("root", "size", "channels", "crop", "skip_corrupt", "rotations"),
         is_prepared=True,
+        is_yours=True,
     ),
     "arrays": DataSource(
         arrays.load,
         "your own examples of any shape (images, signals, tables) as NumPy arrays",
         "--data.root FILE.npz with inputs and labels, or a folder with inputs.npy and labels.npy",
-        ("root",),
+        ("root", "rotations"),
+        is_yours=True,
     ),
     "sinusoid": DataSource(
-        families.sinusoid, "regression: a sine wave of its own for each task", "Finn et al. 2017, section 5.1; drawn"
+        families.sinusoid,
+        "regression: a sine wave of its own for each task",
+        "Finn et al. 2017, section 5.1; drawn",
+        has_classes=False,
     ),
     "linear_regression": DataSource(
         families.linear_regression,
         "regression: a linear function of 60 inputs of its own for each task, with noise",
         "the mixed linear regression of Bernacchia 2021; drawn",
+        has_classes=False,
     ),
     "gaussians": DataSource(
         families.gaussians, "classes that are Gaussian clouds in 16 dimensions", "drawn, for tests"
@@ -154,11 +166,11 @@ class DataConfig:
     def __post_init__(self) -> None:
         if self.name not in DATASETS:
             raise unknown_name("data set", self.name, DATASETS)
-        takes = (*DATASETS[self.name].options, "rotations")
+        takes = DATASETS[self.name].options
         for option in self.chosen:
             if option not in takes:
                 raise ConfigError(
-                    f"data set '{self.name}' does not take data.{option}; it takes: {', '.join(takes)}. "
+                    f"data set '{self.name}' does not take data.{option}; it takes: {', '.join(takes) or 'nothing'}. "
                     f"Leave data.{option} out"
                 )
 

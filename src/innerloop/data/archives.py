@@ -7,7 +7,7 @@ import stat
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -50,7 +50,7 @@ def files(source: Path, suffixes: Sequence[str], largest: int = LARGEST) -> list
 def fingerprint(source: Path, suffixes: Sequence[str]) -> str:
     """Return a digest that changes whenever the files would.
 
-    Of a zip the content is read; of a folder every file's path, size and time of change.
+    Of a zip the content is read; of a folder every file's path, size and times of change.
     """
     if source.is_file():
         try:
@@ -58,16 +58,25 @@ def fingerprint(source: Path, suffixes: Sequence[str]) -> str:
                 return hashlib.file_digest(handle, "sha256").hexdigest()
         except OSError as error:
             raise DataError(_unreadable(str(source), error)) from error
+    return states(_in_folder(source, suffixes, LARGEST))
+
+
+def states(listed: Iterable[tuple[str, Path]]) -> str:
+    """Return a digest of files' names, sizes and times of change, which changes whenever one of them would.
+
+    The inode's time of change is among them: files of one size that change places keep all the rest.
+    """
     digest = hashlib.sha256()
-    for name, path in _in_folder(source, suffixes, LARGEST):
+    for name, path in listed:
         state = path.stat()
-        digest.update(repr((name, state.st_size, state.st_mtime_ns)).encode())
+        digest.update(repr((name, state.st_size, state.st_mtime_ns, state.st_ctime_ns)).encode())
     return digest.hexdigest()
 
 
 def one_line(error: BaseException) -> str:
-    """Return the error's message without line breaks, or its kind where it has none."""
-    return " ".join(str(error).split()) or type(error).__name__
+    """Return the error's message without line breaks and addresses in memory, or its kind where it has none."""
+    plain = re.sub(r" *<_io\.[^>]*>", "", str(error))
+    return " ".join(plain.split()) or type(error).__name__
 
 
 class _Archive:
@@ -165,8 +174,13 @@ def _walk(home: Path) -> Iterator[Path]:
 
 
 def _check_link(source: Path, home: Path, path: Path) -> None:
-    target = path.resolve()
     name = path.relative_to(home).as_posix()
+    try:
+        target = path.resolve()
+    except (OSError, RuntimeError) as error:
+        raise DataError(
+            f"expected links inside the folder '{source}', got '{name}', which leads in a circle; remove it"
+        ) from error
     if not target.is_relative_to(home):
         raise DataError(
             f"expected links inside the folder '{source}', got '{name}', which leads outside to '{target}'; "

@@ -52,13 +52,21 @@ def load(root: str | None = None) -> DataSet:
         DataError: Whatever `load_arrays` and `sides` refuse.
     """
     inputs, labels, splits = load_arrays(rooted("arrays", root))
-    twice = in_two_classes([str(label) for label in labels], [sha256(row.tobytes()).digest() for row in inputs])
+    digests = [sha256(row.tobytes()).digest() for row in inputs]
+    twice = in_two_classes([str(label) for label in labels], digests)
     kept = np.ones(len(labels), bool)
     kept[list(twice)] = False
+    if not kept.any():
+        raise DataError(
+            f"expected examples of their own in the classes of '{root}', got none: example 0 has the {twice[0]}; "
+            "correct inputs or labels"
+        )
+    content = sha256(f"{inputs.dtype} {inputs.shape}".encode() + labels.tobytes() + b"".join(digests)).hexdigest()
     members = {str(label): np.flatnonzero((labels == label) & kept) for label in np.unique(labels)}
     made = {}
     for side, names in sides(labels, splits).items():
-        made[side] = Split("arrays", side, inputs, tuple(names), tuple(members[name] for name in names))
+        there = tuple(name for name in names if len(members[name]))
+        made[side] = Split("arrays", side, inputs, there, tuple(members[name] for name in there), content=content)
     return DataSet("arrays", made, tuple(LeftOut(str(index), reason) for index, reason in twice.items()))
 
 

@@ -2,10 +2,13 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
+from innerloop.data.family import Family
+from innerloop.data.split import Split
 from innerloop.errors import ConfigError
 
 
@@ -54,3 +57,38 @@ class Augmentation:
 
 
 NONE = Augmentation()
+
+
+def check_fits(augmentation: Augmentation, split: Split | Family) -> None:
+    """Refuse what cannot be done to a split's examples.
+
+    Raises:
+        ConfigError: They are no images, too small to crop, or not in [0, 1], which jitter keeps to.
+    """
+    if augmentation == NONE:
+        return
+    shape = split.input_shape
+    if isinstance(split, Family) or len(shape) != 3:
+        raise ConfigError(
+            f"expected images [channel height width] for augmentation, got examples of shape {shape} in "
+            f"'{split.data_set}'; leave augmentation out"
+        )
+    if shape[2] in (1, 3) and shape[0] not in (1, 3):
+        raise ConfigError(
+            f"expected images [channel height width] for augmentation, got shape {shape}, which looks like channels "
+            "last; save them with inputs.transpose(0, 3, 1, 2)"
+        )
+    if augmentation.crop >= min(shape[1:]):
+        raise ConfigError(
+            f"expected augmentation.crop below the images' {min(shape[1:])} pixels, got {augmentation.crop}; "
+            "4 to 8 are usual"
+        )
+    if (
+        augmentation.jitter
+        and split.inputs.dtype != np.uint8
+        and not 0 <= split.inputs.min() <= split.inputs.max() <= 1
+    ):
+        raise ConfigError(
+            f"expected bytes, or values in [0, 1], for augmentation.jitter, got {split.inputs.dtype} from "
+            f"{split.inputs.min():g} to {split.inputs.max():g} in '{split.data_set}'; save them as uint8, or scale them"
+        )

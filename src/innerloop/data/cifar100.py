@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from innerloop.data.archives import states
 from innerloop.data.pickles import read_pickle, text
 from innerloop.data.storage import Item
 from innerloop.errors import DataError
@@ -64,11 +65,11 @@ def items(root: Path) -> list[Item]:
 
 
 def fingerprint(root: Path) -> str:
-    """Return what changes whenever the content would: the archive's digest, or the unpacked files' names and sizes."""
+    """Return what changes whenever the content would: the archive's digest, or the unpacked files' state."""
     source = _source(root)
     digest = sha256(RECIPE.encode())
     if source.is_dir():
-        digest.update(repr([(file, _unpacked(source, file).stat().st_size) for file in FILES]).encode())
+        digest.update(states((file, _unpacked(source, file)) for file in FILES).encode())
     else:
         with source.open("rb") as handle:
             while block := handle.read(1 << 20):

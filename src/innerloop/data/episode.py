@@ -70,10 +70,13 @@ class EpisodeShape:
         """Whether all episodes have one shape, so that they can be stacked."""
         return all(least == most for least, most in map(ends, (self.n_way, self.k_shot, self.n_queries)))
 
+    def described(self, classes: bool = True) -> str:
+        """Return `5-way 1-shot`, or `1-shot` of tasks that have no classes."""
+        ways = f"{spelled(self.n_way)}-way " if classes else ""
+        return f"{ways}{spelled(self.k_shot)}-shot" + (", fixed slots" if self.labels == "fixed" else "")
+
     def __str__(self) -> str:
-        return f"{spelled(self.n_way)}-way {spelled(self.k_shot)}-shot" + (
-            ", fixed slots" if self.labels == "fixed" else ""
-        )
+        return self.described()
 
 
 def with_slots(episode: Episode, order: Tensor) -> Episode:

@@ -185,6 +185,9 @@ def _from_table(root: Path, table: Path, images: dict[str, Callable[[], bytes]])
                     f"expected the header {','.join(COLUMNS)} in '{table}', got '{','.join(header)[:80]}'; "
                     "correct it, or move the file away if it does not list the images"
                 )
+            double = next((name for name in COLUMNS if header.count(name) > 1), None)
+            if double is not None:
+                raise DataError(f"expected every column of '{table}' once, got '{double}' twice; remove one of the two")
             for row in reader:
                 line = f"line {reader.line_num} of '{table}'"
                 filename, label, split = ((row[column] or "").strip() for column in COLUMNS)
@@ -204,7 +207,12 @@ def _from_table(root: Path, table: Path, images: dict[str, Callable[[], bytes]])
                 if name in found:
                     raise DataError(f"expected every image once in '{table}', got '{name}' again; remove {line}")
                 found[name] = _Row(SIDES[split], label, name, images[name])
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except csv.Error as error:
+        raise DataError(
+            f"expected fields of ordinary length and quotes that close in '{table}', got: {archives.one_line(error)}; "
+            "correct the table"
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
         raise DataError(
             f"expected a CSV in UTF-8 at '{table}', got: {archives.one_line(error)}; save it again as CSV UTF-8"
         ) from error

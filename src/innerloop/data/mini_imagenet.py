@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from innerloop.data.archives import one_line, states
 from innerloop.data.pickles import read_pickle, text
 from innerloop.data.split import TEST, TRAIN, VALIDATION
 from innerloop.data.storage import Item
@@ -70,7 +71,7 @@ def items(root: Path) -> list[Item]:
 
 
 def fingerprint(root: Path) -> str:
-    """Return what changes whenever the content would: the digest of pickles or tables, names and sizes of JPEGs."""
+    """Return what changes whenever the content would: the digest of pickles or tables, the state of JPEGs."""
     digest = sha256(RECIPE.encode())
     pickled = _pickled(root)
     for file in FILE_OF.values():
@@ -80,8 +81,7 @@ def fingerprint(root: Path) -> str:
         digest.update(file.encode())
     if not pickled:
         # The folder may hold more than the tables name: a stray file costs a preparation, never a wrong image.
-        listing = sorted((file.name, file.stat().st_size) for file in (root / "images").iterdir())
-        digest.update(repr(listing).encode())
+        digest.update(states((file.name, file) for file in sorted((root / "images").iterdir())).encode())
     return digest.hexdigest()
 
 
@@ -168,8 +168,9 @@ def _photograph(place: Path) -> NDArray[np.uint8]:
         with Image.open(io.BytesIO(place.read_bytes()), formats=["JPEG"]) as image:
             small = image.convert("RGB").resize(SHAPE[:0:-1], Image.Resampling.LANCZOS)
     except (UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError, SyntaxError) as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise DataError(f"expected a readable JPEG at '{place}', got: {reason}; get the data set again") from error
+        raise DataError(
+            f"expected a readable JPEG at '{place}', got: {one_line(error)}; get the data set again"
+        ) from error
     return np.ascontiguousarray(np.asarray(small).transpose(2, 0, 1))
 
 

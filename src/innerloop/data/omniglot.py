@@ -11,10 +11,7 @@ Splits:
         100 validate. The papers that use 1,200/423 each used an order of their own, mostly unstated.
 """
 
-import io
-import zipfile
-import zlib
-from collections.abc import Iterator
+from collections.abc import Callable
 from functools import partial
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
@@ -22,8 +19,9 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import pooch
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 
+from innerloop.data import archives
+from innerloop.data.pictures import pixels
 from innerloop.data.split import TEST, TRAIN, VALIDATION, DataSet, data_set
 from innerloop.data.storage import Item, Watch, cache_folder, prepared, unwatched
 from innerloop.errors import DataError, unknown_name
@@ -40,6 +38,7 @@ VALIDATION_ALPHABETS = ("Armenian", "Balinese", "Early_Aramaic", "Gujarati", "Ta
 SPLITS = ("alphabets", "characters")
 N_TRAIN, N_VALIDATION = 1100, 100
 PERMUTATION_SEED = 2022
+SUFFIXES = (".png",)
 LARGEST_FILE = 1_000_000  # bytes; the real ones have some hundreds
 RECIPE = "2"  # raise it when the reading below changes
 
@@ -63,7 +62,7 @@ def load(
     sources = [_source(root, name) for name in CHARACTERS]
     digest = sha256(RECIPE.encode())
     for source in sources:
-        digest.update(_fingerprint(source))
+        digest.update(bytes.fromhex(archives.fingerprint(source, SUFFIXES)))
     images = prepared(
         "omniglot",
         digest.hexdigest(),
@@ -112,28 +111,20 @@ def _downloaded(file: str) -> Path:
         return Path(pooch.retrieve(ADDRESS + file, CHECKSUMS[file], fname=file, path=place))
     except Exception as error:  # pooch lets through whatever its transport raises
         raise DataError(
-            f"expected to download {file} ({CHECKSUMS[file]}), got: {_one_line(error)}; fetch it yourself from "
+            f"expected to download {file} ({CHECKSUMS[file]}), got: {archives.one_line(error)}; fetch it yourself from "
             f"{ADDRESS} into a folder and set --data.root to it"
         ) from error
-
-
-def _fingerprint(source: Path) -> bytes:
-    if source.is_file():
-        with source.open("rb") as handle:
-            return sha256(handle.read()).digest()
-    listing = sorted((str(file.relative_to(source)), file.stat().st_size) for file in source.rglob("*.png"))
-    return sha256(repr(listing).encode()).digest()
 
 
 def _items(sources: list[Path]) -> list[Item]:
     items: list[Item] = []
     for source, (archive, expected) in zip(sources, CHARACTERS.items(), strict=True):
         counts: dict[str, int] = {}
-        for name, content in sorted(_files(source)):
+        for name, read in archives.files(source, SUFFIXES, LARGEST_FILE):
             inside = "/".join(PurePosixPath(name).parts[-3:])
             character = f"{archive}/{inside.rsplit('/', 1)[0]}"
             counts[character] = counts.get(character, 0) + 1
-            items.append(Item(character, f"{archive}/{inside}", partial(_picture, source, name, content)))
+            items.append(Item(character, f"{archive}/{inside}", partial(_picture, read, f"{source}/{name}")))
         odd = next((each for each, count in counts.items() if count != IMAGES_PER_CHARACTER), None)
         if len(counts) != expected or odd is not None:
             got = f"{len(counts)} characters" + (f" and {counts[odd]} images of '{odd}'" if odd else "")
@@ -144,34 +135,5 @@ def _items(sources: list[Path]) -> list[Item]:
     return items
 
 
-def _files(source: Path) -> Iterator[tuple[str, bytes]]:
-    """Yield (alphabet/character/file.png, its bytes)."""
-    if source.is_dir():
-        for file in source.rglob("*.png"):
-            yield file.relative_to(source).as_posix(), file.read_bytes()
-        return
-    try:
-        with zipfile.ZipFile(source) as archive:
-            for entry in archive.infolist():
-                if entry.filename.endswith(".png") and entry.file_size <= LARGEST_FILE:
-                    yield entry.filename, archive.read(entry)
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-        raise DataError(
-            f"expected a whole zip archive at '{source}', got a damaged or half-downloaded one ({_one_line(error)}); "
-            "delete it and fetch it again"
-        ) from error
-
-
-def _picture(source: Path, name: str, content: bytes) -> NDArray[np.uint8]:
-    try:
-        with Image.open(io.BytesIO(content), formats=["PNG"]) as image:
-            small = image.convert("L").resize((SIZE, SIZE), Image.Resampling.LANCZOS)
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
-        raise DataError(
-            f"expected a readable image at '{name}' in '{source}', got: {_one_line(error)}; fetch the archive again"
-        ) from error
-    return (255 - np.asarray(small))[None]
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+def _picture(read: Callable[[], bytes], where: str) -> NDArray[np.uint8]:
+    return 255 - pixels(read(), where, size=SIZE, channels=1, crop="stretch")

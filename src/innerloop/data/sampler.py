@@ -16,7 +16,7 @@ from innerloop.data.augment import NONE, Augmentation
 from innerloop.data.episode import Batch, Episode, EpisodeShape, Examples, drawn, ends, on, stacked
 from innerloop.data.family import Family
 from innerloop.data.split import Split
-from innerloop.errors import DataError
+from innerloop.errors import ConfigError, DataError
 from innerloop.seeds import generator
 
 Ids = tuple[NDArray[np.int64], ...]
@@ -35,8 +35,14 @@ def check(split: Split | Family, shape: EpisodeShape) -> None:
 
     Raises:
         DataError: Too few classes, or a class with too few examples.
+        ConfigError: Fixed slots for tasks by formula, which have no classes that come back.
     """
     if isinstance(split, Family):
+        if shape.labels == "fixed":
+            raise ConfigError(
+                f"expected classes that come back for episode.labels=fixed, got '{split.data_set}', whose tasks are "
+                "given by a formula; leave it out"
+            )
         return  # a formula never runs out of examples
     where = f"'{split.data_set}' {split.name}"
     if len(split) < shape.ways:

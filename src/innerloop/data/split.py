@@ -3,7 +3,7 @@
 No class stands on two sides. That is checked when a data set is built, not trusted.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 from pathlib import Path
@@ -31,8 +31,9 @@ class Split:
             ink 255 and paper 0 where that makes sense, anything else is float32.
         class_names: One name a class, unique in the whole data set.
         members: For each class, the indices of its examples.
-        example_names: Returns every example's name; by default its index.
         turns: For each class, by how many quarter turns its images are turned.
+        example_names: Every example's name; by default its index.
+        content: A digest of all examples of the data set, which tells it from another of the same names.
     """
 
     data_set: str
@@ -41,7 +42,8 @@ class Split:
     class_names: tuple[str, ...]
     members: tuple[NDArray[np.int64], ...]
     turns: tuple[int, ...] = ()
-    example_names: Callable[[], Sequence[str]] | None = None
+    example_names: Sequence[str] = ()
+    content: str | None = None
 
     def __post_init__(self) -> None:
         if len(self.class_names) != len(self.members):
@@ -57,7 +59,7 @@ class Split:
 
     def names(self) -> Sequence[str]:
         """Return every example's name, in the order of `inputs`."""
-        return self.example_names() if self.example_names else [str(index) for index in range(len(self.inputs))]
+        return self.example_names or [str(index) for index in range(len(self.inputs))]
 
     def __len__(self) -> int:
         return len(self.class_names)
@@ -99,10 +101,7 @@ class DataSet:
         Raises:
             DataError: It has no such split, or its tasks are given by a formula.
         """
-        split = self.split(name)
-        if isinstance(split, Family):
-            raise DataError(f"expected a data set with classes, got '{self.name}', whose tasks are given by a formula")
-        return split
+        return with_classes(self.split(name))
 
     def split(self, name: str) -> Split | Family:
         """Return the split of this name."""
@@ -128,6 +127,20 @@ def rooted(name: str, root: str | None) -> Path:
     return place
 
 
+def with_classes(split: Split | Family) -> Split:
+    """Return the split, where it has classes and stored examples.
+
+    Raises:
+        DataError: Its tasks are given by a formula.
+    """
+    if isinstance(split, Family):
+        raise DataError(
+            f"expected a data set with stored examples, got '{split.data_set}', whose tasks are given by a formula; "
+            "name one that has them (`innerloop data list`)"
+        )
+    return split
+
+
 def data_set(name: str, prepared: Prepared, sides: Mapping[str, Sequence[str]]) -> DataSet:
     """Make a data set of prepared images and the classes of each side.
 
@@ -142,7 +155,13 @@ def data_set(name: str, prepared: Prepared, sides: Mapping[str, Sequence[str]]) 
     for side, names in sides.items():
         there = tuple(each for each in names if each in members)
         splits[side] = Split(
-            name, side, prepared.images, there, tuple(members[each] for each in there), (), prepared.names
+            name,
+            side,
+            prepared.images,
+            there,
+            tuple(members[each] for each in there),
+            example_names=prepared.example_names,
+            content=prepared.content,
         )
     return DataSet(name, splits, prepared.left_out)
 

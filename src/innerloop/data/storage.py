@@ -1,7 +1,8 @@
 """Prepared images on disk: made once, whole or not at all, opened without loading.
 
 An entry is a folder with one raw uint8 array and its index. It is written beside its final place and renamed, so a
-folder that carries the final name is complete, whoever was killed meanwhile and however many prepared it at once.
+folder that carries the final name is complete, whoever was killed meanwhile and however many prepared it at once. What
+the killed leave behind is removed when the entry is prepared next.
 """
 
 import json
@@ -9,10 +10,16 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
+
+try:
+    import fcntl
+except ImportError:  # not a POSIX system: what the killed leave behind stays there
+    fcntl = None  # type: ignore[assignment]
 
 import numpy as np
 import pooch
@@ -61,20 +68,17 @@ class Prepared:
         images: uint8, [image channel height width].
         class_names: The classes in order of appearance.
         labels: For each image the index of its class.
-        names_file: Holds each image's name, a line each; read by `names`.
+        example_names: Each image's name.
         left_out: Images that were not taken, with the reason.
+        content: A digest of all images with their names and classes; the same wherever they were prepared from.
     """
 
     images: NDArray[np.uint8]
     class_names: tuple[str, ...]
     labels: NDArray[np.int64]
-    names_file: Path
+    example_names: tuple[str, ...]
     left_out: tuple[LeftOut, ...]
-
-    def names(self) -> list[str]:
-        """Read every image's name."""
-        names: list[str] = json.loads(self.names_file.read_text(encoding="utf-8"))
-        return names
+    content: str
 
 
 def cache_folder() -> Path:
@@ -116,7 +120,7 @@ def prepared(
         except (OSError, ValueError, KeyError, TypeError):
             if attempt:
                 raise
-            shutil.rmtree(place)  # damaged from outside; what is cached can be made again
+            _remove(place)  # damaged from outside, or of an earlier form; what is cached can be made again
     raise AssertionError("unreachable")
 
 
@@ -124,27 +128,32 @@ def _opened(place: Path, shape: Shape) -> Prepared:
     index = json.loads((place / "index.json").read_text(encoding="utf-8"))
     if (place / "images.u8").stat().st_size != index["images"] * int(np.prod(shape)):
         raise ValueError("images cut short")
+    labels = np.load(place / "labels.npy", allow_pickle=False)
+    names = json.loads((place / "names.json").read_text(encoding="utf-8"))
+    if not len(labels) == len(names) == index["images"]:
+        raise ValueError("labels or names cut short")
     return Prepared(
         np.memmap(place / "images.u8", np.uint8, "c", shape=(index["images"], *shape)),
         tuple(index["classes"]),
-        np.load(place / "labels.npy", allow_pickle=False),
-        place / "names.json",
+        labels,
+        tuple(names),
         tuple(LeftOut(*each) for each in index["left_out"]),
+        index["content"],
     )
+
+
+def _remove(place: Path) -> None:
+    if place.is_dir() and not place.is_symlink():
+        shutil.rmtree(place)
+    else:
+        place.unlink()
 
 
 def _write(place: Path, name: str, shape: Shape, items: Sequence[Item], skip_corrupt: bool, watch: Watch) -> None:
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=f".{place.name}-", dir=place.parent))
-    except OSError as error:
-        raise DataError(
-            f"expected a cache folder that can be written, got '{place.parent}' ({error.strerror}); "
-            "set INNERLOOP_CACHE to another folder"
-        ) from error
-    try:
-        _fill(draft, name, shape, items, skip_corrupt, watch)
-        draft.rename(place)
+        with _draft(place) as draft:
+            _fill(draft, name, shape, items, skip_corrupt, watch)
+            draft.rename(place)
     except OSError as error:
         # Another process that prepared the same entry first is no fault: its content is ours.
         if not place.exists():
@@ -152,8 +161,58 @@ def _write(place: Path, name: str, shape: Shape, items: Sequence[Item], skip_cor
                 f"expected to write the prepared images to '{place}', got: {error.strerror}; "
                 "free some space or set INNERLOOP_CACHE to another folder"
             ) from error
+
+
+@contextmanager
+def _draft(place: Path) -> Iterator[Path]:
+    """Make a draft, locked as long as this process lives, and remove what is left of it at the end."""
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(place)
+        draft, lock = _made(place), None
+        while fcntl is not None and (lock := _locked(draft)) is None:
+            draft = _made(place)  # another process swept it away before it was locked
+    except OSError as error:
+        raise DataError(
+            f"expected a cache folder that can be written, got '{place.parent}' ({error.strerror}); "
+            "set INNERLOOP_CACHE to another folder"
+        ) from error
+    try:
+        yield draft
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+        if lock is not None:
+            os.close(lock)
+
+
+def _made(place: Path) -> Path:
+    return Path(tempfile.mkdtemp(prefix=f".{place.name}-", dir=place.parent))
+
+
+def _sweep(place: Path) -> None:
+    """Remove the drafts of this entry whose process was killed."""
+    for draft in place.parent.glob(f".{place.name}-*"):
+        lock = _locked(draft)
+        if lock is not None:
+            shutil.rmtree(draft, ignore_errors=True)
+            os.close(lock)
+
+
+def _locked(draft: Path) -> int | None:
+    """Lock a draft, unless another process holds it or it is gone."""
+    if fcntl is None:
+        return None
+    try:
+        lock = os.open(draft, os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        draft.stat()
+    except OSError:
+        os.close(lock)
+        return None
+    return lock
 
 
 def _fill(draft: Path, name: str, shape: Shape, items: Sequence[Item], skip_corrupt: bool, watch: Watch) -> None:
@@ -172,21 +231,28 @@ def _fill(draft: Path, name: str, shape: Shape, items: Sequence[Item], skip_corr
                 continue
             if pixels.shape != shape or pixels.dtype != np.uint8:
                 raise DataError(f"expected {shape} bytes at '{item.name}', got {pixels.dtype} {pixels.shape}")
-            content = np.ascontiguousarray(pixels).tobytes()
-            file.write(content)
+            written = np.ascontiguousarray(pixels).tobytes()
+            file.write(written)
             taken.append(item)
-            digests.append(sha256(content).digest())
+            digests.append(sha256(written).digest())
     twice = in_two_classes([item.class_name for item in taken], digests)
     left_out += [LeftOut(taken[index].name, reason) for index, reason in twice.items()]
     kept = [item for index, item in enumerate(taken) if index not in twice]
     if not kept:
-        raise DataError(f"expected at least one image for '{name}', got none; check the folder or archive")
+        why = f": {left_out[0].name}, {left_out[0].reason}" if left_out else ""
+        raise DataError(
+            f"expected at least one image for '{name}', got none, {len(left_out)} left out{why}; "
+            "check the folder or archive"
+        )
     _take_out(draft / "images.u8", list(twice), len(taken), shape)
     class_names = list(dict.fromkeys(item.class_name for item in kept))
     number = {class_name: index for index, class_name in enumerate(class_names)}
     np.save(draft / "labels.npy", np.array([number[item.class_name] for item in kept], np.int64), allow_pickle=False)
     (draft / "names.json").write_text(json.dumps([item.name for item in kept], ensure_ascii=False), encoding="utf-8")
-    index = {"images": len(kept), "classes": class_names, "left_out": left_out}
+    content = sha256()
+    for row in _others(list(twice), len(taken)):
+        content.update(repr((taken[row].class_name, taken[row].name)).encode() + digests[row])
+    index = {"images": len(kept), "classes": class_names, "left_out": left_out, "content": content.hexdigest()}
     (draft / "index.json").write_text(json.dumps(index, ensure_ascii=False), encoding="utf-8")
     for each in draft.iterdir():
         with each.open("rb") as handle:

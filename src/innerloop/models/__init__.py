@@ -12,6 +12,7 @@ from innerloop.errors import ConfigError, unknown_name
 from innerloop.models.conv4 import conv4, start, strided_conv4
 from innerloop.models.learner import Learner
 from innerloop.models.mlp import mlp
+from innerloop.models.mlp import start as start_mlp
 from innerloop.models.normalization import Normalization
 from innerloop.seeds import generator
 
@@ -73,7 +74,7 @@ def build(config: ModelConfig, input_shape: tuple[int, ...], n_way: int, seed: i
     # torch's layers draw first values from the global generator; ours replace them, and it is put back as it was.
     with torch.random.fork_rng(devices=[]):
         module = _module(config, input_shape, n_way)
-    start(module, generator(seed, "init"))
+    (start_mlp if config.name == "mlp" else start)(module, generator(seed, "init"))
     with torch.no_grad():
         for parameter in module.get_submodule("head").parameters():
             parameter.mul_(config.head_scale)

@@ -67,12 +67,13 @@ def _tests(runs: Sequence[OpenedRun]) -> list[Test]:
         for kept in run.evaluations():
             result = kept.evaluation
             adapted = (result.inner_steps, result.inner_lr, result.transductive, kept.checkpoint)
-            key = (result.data_set, result.split, result.shape, result.seed, len(result.as_trained), *adapted)
+            episodes = result.manifest or (result.shape, result.seed, len(result.as_trained))
+            key = (result.data_set, result.split, episodes, *adapted)
             found.setdefault(key, {})[training_figure.label(run)] = kept
     tests = []
     for kept_by_run in found.values():
         result = next(iter(kept_by_run.values())).evaluation
-        tests.append(Test(f"{result.data_set}, {result.split} classes, {result.shape}", kept_by_run))
+        tests.append(Test(result.title, kept_by_run))
     # The data trained on first, then by shots: the order in which a reader asks.
     trained = {run.recipe.data.name for run in runs}
 
@@ -86,7 +87,8 @@ def _tests(runs: Sequence[OpenedRun]) -> list[Test]:
 def _lead(runs: Sequence[OpenedRun], tests: list[Test]) -> str:
     names = [f"<b>{escape(training_figure.label(run))}</b>" for run in runs]
     first = runs[0].recipe
-    what = f"{first.algorithm.name.upper()}, {first.episode}, on {first.data.name}"
+    shape = first.episode.described(DATASETS[first.data.name].has_classes)
+    what = f"{first.algorithm.name.upper()}, {shape}, on {first.data.name}"
     same = all(_but_the_head(run) == _but_the_head(runs[0]) for run in runs)
     if len(runs) == 1:
         learners = f"One learner ({what})"
@@ -118,9 +120,9 @@ def _episodes(tests: list[Test]) -> str:
             split = load(kept.data).split(kept.evaluation.split)
         except InnerloopError:
             continue  # the numbers stand without the pictures when the data have moved
-        if isinstance(split, Family) or len(split.input_shape) != 3:
+        if isinstance(split, Family) or not episode_figure.is_picture(split.input_shape):
             continue  # what is no picture is not shown as one
-        episode = draw(split, replace(kept.evaluation.shape, n_queries=7), kept.evaluation.seed, 0)
+        episode = draw(split, replace(kept.evaluation.shape, n_queries=7), kept.evaluation.seed or 0, 0)
         seen_before = "" if kept.evaluation.split == TRAIN else ", of classes it has never seen"
         caption = (
             f"One episode of {kept.data.name} ({DATASETS[kept.data.name].summary}). A learner adapts to the "
@@ -197,7 +199,7 @@ def _table(test: Test) -> str:
     measured = "Accuracy in percent" if sample.measure == "accuracy" else "Query loss"
     note = (
         f"{measured}, mean and 95% interval over {len(sample.as_trained)} episodes with "
-        f"{sample.shape.n_queries} queries a class, seed {sample.seed}, inner rate {sample.inner_lr:g}, "
+        f"{sample.shape.n_queries} queries a class, {sample.source}, inner rate {sample.inner_lr:g}, "
         f"{listed(checkpoints)} checkpoint. {normalised}"
     )
     said = sentences.comparison(results)

@@ -90,10 +90,10 @@ class OpenedRun:
         place = self.directory.evaluation(
             result.data_set,
             result.split,
-            result.shape,
+            result.shape.described(classes=result.measure == "accuracy"),
             f"{spelled(result.shape.n_queries)} queries",
             f"{len(result.as_trained)} episodes",
-            f"seed {result.seed}",
+            f"manifest {result.manifest}" if result.seed is None else f"seed {result.seed}",
             f"{result.inner_steps} steps",
             f"lr {result.inner_lr!r}",
             kept.checkpoint,

@@ -14,7 +14,7 @@ import yaml
 from innerloop.algorithms import Algorithm, AlgorithmConfig
 from innerloop.algorithms import build as build_algorithm
 from innerloop.data import DataConfig, load
-from innerloop.data.augment import Augmentation
+from innerloop.data.augment import Augmentation, check_fits
 from innerloop.data.episode import Batch, Episode, EpisodeShape, stacked, with_slots
 from innerloop.data.family import Family
 from innerloop.data.sampler import check, draw, draw_batch
@@ -111,6 +111,7 @@ def build(recipe: Recipe, watch: Watch = unwatched) -> Workshop:
     data = load(recipe.data, watch)
     train = data.split(TRAIN)
     check(train, recipe.episode)
+    check_fits(recipe.augmentation, train)
     probed = recipe.record.probes == "validation" and (recipe.record.contrast or recipe.record.cosine)
     if recipe.record.validation or probed:
         check(data.split(VALIDATION), recipe.episode)

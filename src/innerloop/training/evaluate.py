@@ -59,24 +59,40 @@ class Evaluation:
         data_set: Name of the data set tested on.
         split: Name of its split.
         shape: Ways, shots and queries.
-        seed: The episodes are those of this seed.
+        seed: The episodes are those of this seed; None where a manifest named them.
         inner_lr: Adaptation rate.
         transductive: Whether query examples were normalised by one another.
         measure: `accuracy`, or for real-valued targets the query `loss`.
         as_trained: The measure, accuracy in [0, 1], with the head as training left it; the first column [episode, 0]
             is before adaptation.
         zeroed: The same with the head set to zero before adaptation (kao2022, section 4).
+        manifest: The digest of the episodes' manifest, equal for the same episodes wherever they came from; None for
+            tasks that a formula gives.
     """
 
     data_set: str
     split: str
     shape: EpisodeShape
-    seed: int
+    seed: int | None
     inner_lr: float
     transductive: bool
     as_trained: NDArray[np.float64]
     zeroed: NDArray[np.float64]
     measure: Measure = "accuracy"
+    manifest: str | None = None
+
+    @property
+    def title(self) -> str:
+        """What was tested on: `omniglot, test classes, 5-way 1-shot`; real-valued tasks have no classes."""
+        real = self.measure == "loss"
+        return (
+            f"{self.data_set}, {self.split} {'tasks' if real else 'classes'}, {self.shape.described(classes=not real)}"
+        )
+
+    @property
+    def source(self) -> str:
+        """Which episodes these are: `seed 0`, or `episodes of manifest 0123456789ab`."""
+        return f"episodes of manifest {self.manifest}" if self.seed is None else f"seed {self.seed}"
 
     def interval(self, zero_head: bool = False, step: int = -1) -> Interval:
         """Return the mean of the measure after an inner step (the last by default) with its 95% interval."""
