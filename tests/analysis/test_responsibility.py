@@ -155,6 +155,9 @@ def test_a_shown_mistake_adds_up_and_carries_its_pictures():
     assert mistake.margin == pytest.approx(mistake.nobody + sum(each.share for each in mistake.support))
     assert [each.share for each in mistake.support] == sorted((each.share for each in mistake.support), reverse=True)
     assert mistake.rest == 0
+    logits = of_episode(algorithm, params, episode).logits
+    gaps = logits.max(1).values - logits.gather(1, episode.query.targets[:, None])[:, 0]
+    assert mistake.margin == pytest.approx(gaps.max().item())
     assert mistake.true == f"class {int(episode.query.targets[mistake.query])}"
     image = episode.query.inputs[mistake.query].numpy()
     assert abs(from_text(mistake.picture) - image).max() <= 0.5 / 255 + 1e-6

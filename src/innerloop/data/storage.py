@@ -81,6 +81,9 @@ class Prepared:
     content: str
 
 
+FORMAT = 2  # of a prepared entry; versions of innerloop with another one keep entries of their own
+
+
 def cache_folder() -> Path:
     """Return `INNERLOOP_CACHE`, or the user's cache folder."""
     return Path(os.environ.get("INNERLOOP_CACHE") or pooch.os_cache("innerloop"))
@@ -111,7 +114,7 @@ def prepared(
     Raises:
         DataError: An image cannot be read, or the cache folder cannot be written.
     """
-    place = cache_folder() / f"{name}-{sha256(f'{key} {shape} {skip_corrupt}'.encode()).hexdigest()[:16]}"
+    place = cache_folder() / f"{name}-{sha256(f'{FORMAT} {key} {shape} {skip_corrupt}'.encode()).hexdigest()[:16]}"
     for attempt in range(2):
         if not place.exists():
             _write(place, name, shape, items(), skip_corrupt, watch)

@@ -27,7 +27,7 @@ def named(quantity: Quantity) -> str:
 
 def is_share(quantity: Quantity) -> bool:
     """Return whether a quantity is shown in percent."""
-    return quantity[0] == "validation" and quantity in LABELS
+    return LABELS.get(quantity, "").endswith("%")
 
 
 def limits(values: Sequence[float], zero: bool = False) -> Limits:

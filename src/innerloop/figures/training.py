@@ -12,9 +12,17 @@ LABELS = {
     ("validation", "zeroed"): "meta-validation accuracy,\nhead zeroed first, %",
     ("contrast", "query_contrast"): "norm of the contrastive part",
     ("contrast", "query_interference"): "norm of the interference",
+    ("contrast", "negative_share"): "coefficients that attract, %",
+    ("contrast", "gap"): "what the split leaves out, %",
     ("cosine", "same_class"): "cosine, same class",
     ("cosine", "different_class"): "cosine, different class",
 }
+# Parts of one whole are compared by eye: one scale for both.
+TOGETHER = (
+    {"accuracy", "zeroed"},
+    {"query_contrast", "query_interference"},
+    {"same_class", "different_class"},
+)
 
 
 def label(run: OpenedRun) -> str:
@@ -32,12 +40,12 @@ def draw(runs: Sequence[OpenedRun], kind: str, what: str) -> Figure:
     """Draw one measurement of every run that has it over outer steps."""
     lines = {label(run): measured(run, kind, what) for run in runs}
     shown = {name: curve for name, curve in lines.items() if curve[0]}
-    figure = curves(shown, LABELS[kind, what], percent=kind == "validation", zero=kind == "contrast")
-    # Two parts of one whole are compared by eye: same scale for both.
-    together = [measured(run, kind, other)[1] for run in runs for group, other in LABELS if group == kind]
-    values = [value for curve in together for value in curve]
+    percent = LABELS[kind, what].endswith("%")
+    figure = curves(shown, LABELS[kind, what], percent=percent, zero=kind == "contrast")
+    beside = next((names for names in TOGETHER if what in names), {what})
+    values = [value for run in runs for other in beside for value in measured(run, kind, other)[1]]
     if values:
-        scale = 100 if kind == "validation" else 1
+        scale = 100 if percent else 1
         low, high = scale * min(values), scale * max(values)
         margin = 0.05 * (high - low or scale)
         figure.axes[0].set_ylim(0 if kind == "contrast" else low - margin, high + margin)

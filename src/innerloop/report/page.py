@@ -227,6 +227,7 @@ def _contrast(runs: Sequence[OpenedRun]) -> str:
             f"The rest of that gradient, made by the head as it was before adaptation, at the same scale. {said}",
             "Norm of the interference",
         ),
+        *_more_of_the_split(runs),
     ]
     note = (
         '<p class="small">Mean Frobenius norms on '
@@ -235,6 +236,29 @@ def _contrast(runs: Sequence[OpenedRun]) -> str:
         "movement adds.</p>"
     )
     return section("Why: signal and interference in the gradient", cards, note)
+
+
+def _more_of_the_split(runs: Sequence[OpenedRun]) -> list[str]:
+    """Return cards on the coefficients' signs and on what the split leaves out, where they were recorded."""
+    cards = []
+    for what, caption, alternative in (
+        (
+            "negative_share",
+            "Share of query-support pairs whose coefficient attracts. Pure contrast at one inner step has one in as "
+            "many as there are ways.",
+            "Share of coefficients that attract",
+        ),
+        (
+            "gap",
+            "Norm of what the split leaves out, because it holds the encoder still in the inner loop, relative to the "
+            "encoder's true meta-gradient. Where it is large, the parts describe the head's side alone.",
+            "What the split leaves out",
+        ),
+    ):
+        if any(training_figure.measured(run, "contrast", what)[0] for run in runs):
+            moved = sentences.movement(runs, "contrast", what)
+            cards.append(card(_drawn(runs, "contrast", what), f"{caption} {moved}", alternative))
+    return cards
 
 
 def _cosines(runs: Sequence[OpenedRun]) -> str:
