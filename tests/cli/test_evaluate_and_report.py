@@ -9,16 +9,16 @@ from innerloop.runs import open_run
 
 
 @pytest.fixture(scope="module")
-def trained(shell_in, small, tmp_path_factory):
+def trained(commands_in, small, tmp_path_factory):
     """Two small runs that differ in their head's policy alone."""
-    shell = shell_in(tmp_path_factory.mktemp("trained"))
+    shell = commands_in(tmp_path_factory.mktemp("trained"))
     shell("train", *small, "--training.steps=2", "--out=random")
     shell("train", *small, "--training.steps=2", "--out=zeroing", "--model.head_scale=0", "--training.head_reset=zero")
     return shell
 
 
-def test_evaluate_shows_and_keeps_accuracy_by_step_with_and_without_the_head(trained):
-    said = trained("evaluate", "random", "--episodes=4", "--inner_steps=2", "--seed=5")
+def test_evaluate_shows_and_keeps_accuracy_by_step_with_and_without_the_head(trained, shell_in):
+    said = shell_in(trained.folder)("evaluate", "random", "--episodes=4", "--inner_steps=2", "--seed=5")
     assert "transductive; mean and 95% interval over 4 episodes; seed 5; inner rate 0.4" in said
     assert "head zeroed first" in said
     kept = next(each for each in open_run(trained.folder / "random").evaluations() if each.evaluation.inner_steps == 2)

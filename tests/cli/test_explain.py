@@ -100,6 +100,20 @@ def test_all_explains_what_it_can_and_the_report_compares_runs_on_the_same_episo
     page = (trained.folder / "both.html").read_text()
     assert "of the coefficients for the random and 20.0 ± 0.0% of the coefficients for the zeroing attract" in page
     assert "explained: innerloop explain random all" in page
+    # The same numbers of episodes of another data set are another section.
+    trained(
+        "explain",
+        "random",
+        "contrast",
+        "--data.name=digits",
+        "--episodes=2",
+        "--n_queries=3",
+        "--seed=5",
+        "--checkpoint=last",
+    )
+    trained("report", "random", "zeroing", "--out=both.html")
+    heading = "<h2>The prism: parts of the meta-gradient</h2>"
+    assert (trained.folder / "both.html").read_text().count(heading) == page.count(heading) + 1
 
 
 def test_an_explanation_from_another_version_or_a_damaged_one_is_one_line(trained, small):

@@ -1,7 +1,7 @@
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from innerloop.figures import episode
-from innerloop.figures.style import colour, curves, to_svg
+from innerloop.figures.style import colour, curves, short, to_svg
 from worlds import image_episode
 
 
@@ -55,3 +55,8 @@ def test_only_grey_and_colour_images_are_pictures():
     assert episode.is_picture((1, 8, 8))
     assert episode.is_picture((3, 8, 8))
     assert not any(map(episode.is_picture, [(2, 8, 8), (8, 8, 3), (8,), (1, 8)]))
+
+
+def test_a_long_class_name_keeps_the_end_that_tells_it_apart():
+    assert short("images_evaluation/Angelic/character07") == "character07"
+    assert short("n02106662_german_shepherd") == "…n_shepherd"
