@@ -1,6 +1,7 @@
 import contextlib
 import io
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -44,13 +45,16 @@ class InProcess(Shell):
     def __call__(self, *arguments, code=0):
         words = [str(each) for each in arguments]
         out, err = io.StringIO(), io.StringIO()
-        before = sys.argv
+        before, handler = sys.argv, signal.getsignal(signal.SIGTERM)
         with contextlib.chdir(self.folder), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             sys.argv = ["innerloop", *words]
             try:
                 done = main(words)
+            except SystemExit as end:  # --help ends so
+                done = end.code or 0
             finally:
                 sys.argv = before
+                signal.signal(signal.SIGTERM, handler)
         assert done == code, f"exit code {done}\n{out.getvalue()}\n{err.getvalue()}"
         return out.getvalue() if code == 0 else err.getvalue()
 
@@ -67,6 +71,13 @@ def commands_in():
 
 @pytest.fixture
 def shell(tmp_path):
+    """The command line in this process."""
+    return InProcess(tmp_path)
+
+
+@pytest.fixture
+def installed(tmp_path):
+    """The installed command, a process each."""
     return Shell(tmp_path)
 
 

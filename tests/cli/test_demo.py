@@ -1,7 +1,8 @@
 from innerloop.runs import open_run
 
 
-def test_the_demo_goes_from_nothing_to_a_report(shell):
+def test_the_demo_goes_from_nothing_to_a_report(installed):
+    shell = installed
     said = shell("demo", "--steps=2", "--episodes=3", "--out=demo")
     folder = shell.folder / "demo"
     assert f"Report: {folder / 'report.html'}" in said
@@ -25,7 +26,9 @@ def test_the_demo_goes_from_nothing_to_a_report(shell):
         assert {"validation", "contrast", "cosine"} <= run.history[-1].keys()
     assert all(record["contrast"]["query_interference"] == 0 for record in runs[2].history if "contrast" in record)
     page = (folder / "report.html").read_text()
-    assert page.count("<figure>") == 8
+    assert page.count("<figure>") == 19
+    for heading in ("The prism", "what the head memorises", "Who is to blame for its mistakes"):
+        assert heading in page
 
 
 def test_the_demo_overwrites_nothing(shell):

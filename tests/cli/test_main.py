@@ -6,13 +6,13 @@ import numpy as np
 from innerloop import __version__
 
 
-def test_version_help_and_the_module_are_the_same_command(shell):
-    assert shell("--version") == f"innerloop {__version__}\n"
+def test_version_help_and_the_module_are_the_same_command(installed, shell):
+    assert installed("--version") == f"innerloop {__version__}\n"
     as_module = subprocess.run(
         [sys.executable, "-m", "innerloop", "--help"], capture_output=True, text=True, check=True
     )
-    assert as_module.stdout == shell("--help") == shell()
-    for verb in ("demo", "train", "evaluate", "report", "data"):
+    assert as_module.stdout == installed("--help") == installed()
+    for verb in ("demo", "train", "evaluate", "explain", "report", "sweep", "data"):
         assert f"  {verb} " in as_module.stdout
         assert f"usage: innerloop {verb}" in shell(verb, "--help")
 

@@ -27,9 +27,9 @@ def bytes_of(run, name="last.safetensors"):
     return (run / name).read_bytes()
 
 
-def test_a_training_run_leaves_recipe_history_and_checkpoints(shell, small):
-    said = shell("train", *small, "--training.steps=4", "--out=run", "--seed=3")
-    run = shell.folder / "run"
+def test_a_training_run_leaves_recipe_history_and_checkpoints(installed, small):
+    said = installed("train", *small, "--training.steps=4", "--out=run", "--seed=3")
+    run = installed.folder / "run"
     assert files(run) == {"recipe.yaml", "run.json", "history.jsonl", "last.safetensors", "best.safetensors"}
     assert "innerloop evaluate run" in said
     assert [record["step"] for record in history(run)] == [0, 1, 2, 3, 4]
