@@ -271,8 +271,7 @@ def measure(subject: Subject, settings: ResponsibilitySettings) -> Responsibilit
             of_predicted.append(_of_predicted(probe, found, wrong, exact))
             if found.without is not None:
                 removed += _removed(probe, found, wrong, exact)
-            kept.append(_mistake(probe, found, wrong, exact))
-            kept = sorted(kept, key=lambda each: -each.margin)[: settings.shown]
+            kept = _most_confident([*kept, _mistake(probe, found, wrong, exact)], settings.shown)
     intervals = {name: over(values) for name, values in rows.items() if values}
     return Responsibility(
         exact,
@@ -397,6 +396,14 @@ def _mistake(probe: Probe, found: Blame, wrong: list[int], exact: bool) -> Mista
         ),
         to_text(query.inputs[chosen].numpy()),
     )
+
+
+def _most_confident(mistakes: list[Mistake], count: int) -> list[Mistake]:
+    """Return the most confident mistakes, each picture once: episodes share examples."""
+    chosen: dict[str, Mistake] = {}
+    for each in sorted(mistakes, key=lambda each: -each.margin):
+        chosen.setdefault(each.picture or f"{each.episode} {each.query}", each)
+    return list(chosen.values())[:count]
 
 
 def _nobody(made: Shares) -> float:

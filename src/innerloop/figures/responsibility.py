@@ -40,15 +40,23 @@ def _mistakes(shown: list[Mistake]) -> Figure:
         figure = Figure(figsize=(WIDTH, 1.08 * len(shown) + 0.3), layout=close)
         widths = [1.0, 0.25, *[1.0] * BLAMED, 0.25, *[1.0] * DEFENDED]
         grid = figure.add_gridspec(len(shown), columns + 2, width_ratios=widths)
+        titled = False
         for row, mistake in enumerate(shown):
             _query(figure.add_subplot(grid[row, 0]), mistake, row == 0)
             for place in range(min(BLAMED, len(mistake.support))):
                 axes = figure.add_subplot(grid[row, 2 + place])
                 _support(axes, mistake, place, "to blame" if (row, place) == (0, 0) else "")
-            for place in range(max(0, min(DEFENDED, len(mistake.support) - BLAMED))):
-                axes = figure.add_subplot(grid[row, 3 + BLAMED + place])
-                _support(axes, mistake, -1 - place, "against it" if (row, place) == (0, 0) else "")
+            against = [place for place in range(-1, -1 - DEFENDED, -1) if _speaks_against(mistake, place)]
+            for column, place in enumerate(against):
+                axes = figure.add_subplot(grid[row, 3 + BLAMED + column])
+                _support(axes, mistake, place, "" if titled else "against it")
+                titled = True
     return figure
+
+
+def _speaks_against(mistake: Mistake, place: int) -> bool:
+    """Return whether the support example is there, not among those blamed, and against the mistake as far as is shown."""
+    return len(mistake.support) + place >= BLAMED and round(mistake.support[place].share, 2) < 0
 
 
 def _query(axes: Axes, mistake: Mistake, first: bool) -> None:
