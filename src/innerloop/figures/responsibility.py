@@ -55,7 +55,7 @@ def _mistakes(shown: list[Mistake]) -> Figure:
 
 
 def _speaks_against(mistake: Mistake, place: int) -> bool:
-    """Return whether the support example is there, not among those blamed, and against the mistake as far as is shown."""
+    """Return whether the support example is not among those blamed, and against the mistake as far as is shown."""
     return len(mistake.support) + place >= BLAMED and round(mistake.support[place].share, 2) < 0
 
 
