@@ -1,12 +1,17 @@
 """What every test may lean on: a cache of its own, the supplied data, and seeds that touch nothing global."""
 
 import os
+import signal
 import tempfile
 from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import settings
+
+# A job started in the background ignores Ctrl-C, and would hand that down to the commands that tests interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Set before any test starts a subprocess, and shared by all: typeface is rendered once for the whole suite.
 os.environ["INNERLOOP_CACHE"] = os.environ.get("INNERLOOP_TEST_CACHE") or tempfile.mkdtemp(prefix="innerloop-cache-")
