@@ -21,8 +21,8 @@ def test_a_cell_is_a_line_of_means_with_a_band_where_there_are_two_seeds():
 
 
 def test_what_is_no_share_is_drawn_as_it_is_under_its_own_name():
-    axes = sweep.over_training({"a": [(0, Interval(0.2, 0.1, 2))]}, ("contrast", "gap"), (0.0, 1.0)).axes[0]
-    assert axes.get_ylabel() == "contrast: gap"
+    axes = sweep.over_training({"a": [(0, Interval(0.2, 0.1, 2))]}, ("contrast", "cosine_split"), (0.0, 1.0)).axes[0]
+    assert axes.get_ylabel() == "contrast: cosine split"
     assert list(axes.lines[0].get_ydata()) == [0.2]
 
 

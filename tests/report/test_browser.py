@@ -79,7 +79,7 @@ def test_the_page_carries_all_it_shows_and_escapes_every_name(page):
 
 def test_every_figure_has_a_caption_and_a_description(page):
     captions = re.findall(r"<figcaption>(.*?)</figcaption>", page)
-    assert len(captions) == page.count("<figure>") == page.count("<img ") == 8
+    assert len(captions) == page.count("<figure>") == page.count("<img ") == 10
     assert all(len(caption) > 40 for caption in captions)
     assert all(re.findall(r'alt="(.+?)"', page))
 
@@ -109,5 +109,5 @@ def test_a_browser_shows_the_report_without_complaint(page, width, tmp_path):
     found = json.loads(unescape(re.search(r'<pre id="found">(.*?)</pre>', done.stdout, re.S)[1]))
     assert found["scroll"] <= found["client"], found
     assert found["wide"] == []
-    assert (found["broken"], found["images"], found["scripts"], found["requests"]) == (0, 8, 0, [])
+    assert (found["broken"], found["images"], found["scripts"], found["requests"]) == (0, 10, 0, [])
     assert "CONSOLE" not in done.stderr, [line for line in done.stderr.splitlines() if "CONSOLE" in line]

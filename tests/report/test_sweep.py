@@ -110,7 +110,7 @@ def test_captions_say_where_the_lines_end(ends, words):
 def test_what_is_zero_throughout_is_said_and_not_drawn():
     records = [{"step": 0, "contrast": {"gap": 0.0, "query_contrast": 0.1}}]
     page = sweep.render("x", [outcome("a", {0: 0.5}, records=records)], (0,), "made", [])
-    assert "Not drawn, being 0 throughout: contrast: gap." in page
+    assert "Not drawn, being 0 throughout: what the split leaves out." in page
     assert page.count("<figure>") == 1
 
 

@@ -25,6 +25,12 @@ TOGETHER = (
 )
 
 
+def together(kind: str, what: str) -> list[tuple[str, str]]:
+    """Return the measurements that share a scale with this one, itself among them."""
+    names = next((names for names in TOGETHER if what in names), {what})
+    return [(kind, name) for name in sorted(names)]
+
+
 def label(run: OpenedRun) -> str:
     """Return the run's name as words."""
     return run.title.replace("-", " ").replace("_", " ")
@@ -42,8 +48,7 @@ def draw(runs: Sequence[OpenedRun], kind: str, what: str) -> Figure:
     shown = {name: curve for name, curve in lines.items() if curve[0]}
     percent = LABELS[kind, what].endswith("%")
     figure = curves(shown, LABELS[kind, what], percent=percent, zero=kind == "contrast")
-    beside = next((names for names in TOGETHER if what in names), {what})
-    values = [value for run in runs for other in beside for value in measured(run, kind, other)[1]]
+    values = [value for run in runs for each in together(kind, what) for value in measured(run, *each)[1]]
     if values:
         scale = 100 if percent else 1
         low, high = scale * min(values), scale * max(values)

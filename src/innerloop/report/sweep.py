@@ -6,7 +6,7 @@ from math import inf, isinf
 
 from innerloop.figures import sweep as figures
 from innerloop.figures.style import to_svg
-from innerloop.figures.training import LABELS
+from innerloop.figures.training import LABELS, together
 from innerloop.report.html import card, document, section
 from innerloop.report.page import explained
 from innerloop.report.sentences import written
@@ -267,8 +267,7 @@ def _course(outcomes: Sequence[Outcome], quantity: Quantity, which: str) -> str:
     bands = {label: band for label, band in bands.items() if band}
     if not bands:
         return ""
-    together = [each for each in LABELS if each[0] == quantity[0]] if quantity in LABELS else [quantity]
-    values = [value for each in together for outcome in outcomes for value in outcome.extremes(each)]
+    values = [value for each in together(*quantity) for outcome in outcomes for value in outcome.extremes(each)]
     within = figures.limits(values, zero=quantity in LABELS and quantity[0] == "contrast")
     cut = any(_beyond(interval, within) for band in bands.values() for _, interval in band)
     caption = " ".join(
