@@ -28,6 +28,12 @@ def image_episode(n_way=3, k_shot=2, n_queries=3, size=16, channels=1, seed=0, d
     return Episode(examples(k_shot), examples(n_queries))
 
 
+def unbalanced() -> Episode:
+    """Three classes with 3, 1 and 2 examples on both sides."""
+    kept = torch.tensor([0, 1, 2, 3, 6, 7])
+    return Episode(*(Examples(*(values[kept] for values in side)) for side in image_episode(k_shot=3)))
+
+
 def conv_learner(n_way=3, size=16, filters=4, seed=0, dtype=torch.float64, **config):
     """A small Conv-4 with its parameters."""
     learner = build_learner(ModelConfig("conv4", filters=filters, **config), (1, size, size), n_way, seed)

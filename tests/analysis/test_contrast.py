@@ -1,3 +1,4 @@
+import inspect
 from typing import NamedTuple
 
 import pytest
@@ -232,16 +233,34 @@ def test_zeroed_head_has_no_interference_in_a_network():
         ({"reduction": "max"}, ConfigError, "unknown reduction"),
         ({"order": "third"}, ConfigError, "unknown order"),
         ({"inner_steps": -1}, ConfigError, "at least 0, got -1"),
+        ({"inner_lr": float("nan")}, ConfigError, "expected a finite inner_lr, got nan"),
     ],
 )
 def test_bad_settings_are_refused(world, change, error, words):
     # The runtime type check, on under pytest alone, would refuse some of these before our own words are reached.
-    with pytest.raises((error, TypeError), match=words if "inner_steps" in change else None):
+    ours = change.keys() & {"inner_steps", "inner_lr"}
+    with pytest.raises((error, TypeError), match=words if ours else None):
         split(*world, **{"inner_lr": 0.1, **change})
 
 
 def test_labels_outside_the_ways_and_nan_features_are_refused(world):
     with pytest.raises(DataError, match="expected query labels from 0 to 3, got 0 to 4"):
         split(*world[:3], world.query_labels.clone().index_fill_(0, torch.tensor([0]), 4), *world[4:], inner_lr=0.1)
+    unchecked = inspect.unwrap(split)  # without the runtime type check, which is on under pytest alone
+    refused = [
+        ({"weight": world.weight * float("inf")}, "expected a finite head weight"),
+        ({"bias": torch.full_like(world.weight[:, 0], float("nan"))}, "expected a finite head bias"),
+        ({"bias": torch.zeros(2).double()}, "expected one bias for each of the 4 rows of the head, got 2"),
+        ({"query": world.query[:, 1:]}, "expected query features of the head's width"),
+        ({"query": world.query.float()}, "expected query features of .* type torch.float64, got .* torch.float32"),
+        ({"support_labels": world.support_labels[1:]}, "expected a whole-numbered label for each of"),
+        ({"query_labels": world.query_labels.double()}, "of torch.float64; give class slots"),
+    ]
+    for change, words in refused:
+        with pytest.raises(DataError, match=words):
+            unchecked(**{**world._asdict(), **change}, inner_lr=0.1)
+    half = {name: values.half() if values.is_floating_point() else values for name, values in world._asdict().items()}
+    with pytest.raises(DataError, match=r"expected float32 or float64, got torch\.float16"):
+        unchecked(**half, inner_lr=0.1)
     with pytest.raises(DataError, match="finite support features"):
         split(world.support * float("nan"), *world[1:], inner_lr=0.1)

@@ -7,7 +7,7 @@ from innerloop.algorithms import RULES
 from innerloop.analysis import Subject, episode_split, measures
 from innerloop.analysis.parts import PARTS, encoder_stays, measure, pulled_back, recorded, together
 from innerloop.params import add, norm, zeroed
-from worlds import algorithm_of, conv_learner, image_episode, probes_of
+from worlds import algorithm_of, conv_learner, image_episode, probes_of, unbalanced
 
 EPISODES = [image_episode(seed=seed) for seed in range(3)]
 
@@ -108,7 +108,28 @@ def test_results_and_records_are_means_of_the_measures_over_episodes():
         mean = sum(getattr(one, name) for one in each) / 3
         assert getattr(result, name).mean == pytest.approx(mean)
         assert line[name] == pytest.approx(mean)
-    assert (result.order, result.inner_steps, result.ways, result.is_exact) == ("second", 2, 3, False)
+    assert (result.order, result.loss, result.inner_lr, result.inner_steps) == ("second", "cross_entropy", 0.4, 2)
+    assert not result.is_exact
+
+
+@pytest.mark.parametrize("lr", [0.4, -0.4])
+def test_the_pure_share_is_what_a_zeroed_head_has_at_one_step_whatever_the_shots(lr):
+    learner, params = conv_learner()
+    algorithm = algorithm_of("fomaml", learner, lr=lr)
+    zero = zeroed(params, learner.head_names)
+    result = measure(Subject(algorithm, algorithm, zero, probes_of([*EPISODES, unbalanced()])))
+    assert result.negative_share.mean == pytest.approx(result.pure_share, abs=1e-15)
+    assert (result.pure_share < 0.5) == (lr > 0)
+    even = measure(Subject(algorithm, algorithm, zero, probes_of(EPISODES)))
+    assert even.pure_share == pytest.approx(1 / 3 if lr > 0 else 2 / 3, abs=1e-15)
+    assert result.pure_share != pytest.approx(even.pure_share)
+
+
+@pytest.mark.parametrize("inner", [{"loss": "mse"}, {"steps": 0}, {"lr": 0.0}])
+def test_squared_error_and_no_inner_loop_have_no_pure_share(inner):
+    learner, params = conv_learner()
+    algorithm = algorithm_of("fomaml", learner, **inner)
+    assert measure(Subject(algorithm, algorithm, params, probes_of(EPISODES))).pure_share is None
 
 
 def test_norms_are_those_of_the_split():

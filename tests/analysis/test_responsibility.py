@@ -12,7 +12,7 @@ from innerloop.analysis import Subject
 from innerloop.analysis.responsibility import ResponsibilitySettings, measure, of_episode, shares
 from innerloop.analysis.values import from_values, to_values
 from innerloop.data.pictures import from_text
-from innerloop.errors import ConfigError
+from innerloop.errors import ConfigError, DataError, DivergedError
 from innerloop.params import zeroed
 from worlds import algorithm_of, conv_learner, image_episode, probes_of, smooth_learner, vector_episode
 
@@ -206,6 +206,42 @@ def replace_targets(algorithm, params, episode):
     """Call right whatever the learner says."""
     said = of_episode(algorithm, params, episode).logits.argmax(1)
     return episode._replace(query=episode.query._replace(targets=said))
+
+
+def test_a_row_of_the_head_beyond_the_classes_can_be_said_and_has_no_name():
+    learner, params = conv_learner(n_way=5)
+    params["head.bias"] = torch.tensor([0.0, 0, 0, 0, 50], dtype=torch.float64)
+    result = measure(
+        subject_of(algorithm_of("anil", learner, lr=0.01), params, [image_episode(n_way=3)]), ResponsibilitySettings()
+    )
+    assert result.accuracy.mean == 0
+    assert {each.predicted for each in result.shown} == {"no class (slot 4)"}
+
+
+def test_where_the_encoder_moves_blame_is_told_of_readapted_episodes_alone():
+    learner, params = conv_learner()
+    algorithm = algorithm_of("maml", learner, lr=0.3, steps=2)
+    episodes = [image_episode(seed=seed, n_queries=8) for seed in range(4)]
+    few, alone = (
+        measure(subject_of(algorithm, params, some), ResponsibilitySettings(readapted=2))
+        for some in (episodes, episodes[:2])
+    )
+    assert few.mistakes > alone.mistakes
+    assert (few.blamed_is_predicted, few.removal, few.shown) == (alone.blamed_is_predicted, alone.removal, alone.shown)
+
+
+def test_predictions_that_are_not_finite_are_refused_with_their_episode():
+    learner, params = conv_learner()
+    params["head.bias"] = torch.full((3,), torch.inf, dtype=torch.float64)
+    with pytest.raises((DivergedError, DataError), match="got NaN or infinity"):
+        measure(subject_of(algorithm_of("anil", learner), params, [image_episode()]), ResponsibilitySettings())
+
+
+@pytest.mark.parametrize("inner", [{"steps": 0}, {"lr": 0.0}])
+def test_without_an_inner_loop_nobody_can_be_to_blame(inner):
+    learner, params = conv_learner()
+    with pytest.raises(ConfigError, match="in which the support takes part, got"):
+        measure(subject_of(algorithm_of("anil", learner, **inner), params, [image_episode()]), ResponsibilitySettings())
 
 
 @pytest.mark.parametrize("change", [{"shown": -1}, {"readapted": -1}])

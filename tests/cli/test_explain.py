@@ -116,6 +116,19 @@ def test_all_explains_what_it_can_and_the_report_compares_runs_on_the_same_episo
     assert (trained.folder / "both.html").read_text().count(heading) == page.count(heading) + 1
 
 
+def test_another_rate_at_the_test_is_a_section_of_its_own_that_names_it(trained):
+    few = ("--episodes=2", "--n_queries=3", "--seed=6", "--checkpoint=last")
+    trained("explain", "random", "memorization", *few)
+    trained("explain", "zeroing", "memorization", *few)
+    trained("explain", "zeroing", "memorization", "--inner_lr=-0.2", "--inner_steps=3", *few)
+    trained("report", "random", "zeroing", "--out=rates.html")
+    page = (trained.folder / "rates.html").read_text()
+    loops = [each for each in page.split("<h2>") if "seed 6, last checkpoint" in each]
+    assert len(loops) == 2
+    assert "inner rate 0.4, 1 inner step;" in loops[0]
+    assert "inner rate -0.2, 3 inner steps;" in loops[1]
+
+
 def test_an_explanation_from_another_version_or_a_damaged_one_is_one_line(trained, small):
     trained("train", *small, "--training.steps=1", "--out=torn")
     trained("explain", "torn", "contrast", *FEW)
@@ -152,6 +165,8 @@ def test_features_that_are_not_finite_are_one_line(trained, small):
         (["random", "contrast", "--episodes=0"], "evaluation.episodes of at least 1"),
         (["random", "contrast", "--n_way=6"], "expected episodes of at most 5 ways"),
         (["random", "contrast", "--k_shot=99"], "ask for fewer shots"),
+        (["random", "contrast", "--inner_lr=0.1"], "expected no --inner_lr or --inner_steps for contrast, got one"),
+        (["random", "responsibility", "--inner_steps=0"], "in which the support takes part, got 0 steps"),
         (["random", "responsibility", "--responsibility.shown=-1"], "of at least 0, got -1"),
         (["random", "responsibility", "--responsibility.showed=1"], "Did you mean 'responsibility.shown'?"),
     ],

@@ -12,6 +12,7 @@ Source: kao2022, equations 6, 7, 10 and appendix. Differs from the paper: the cu
 drops, is kept, so the second-order split is exact for any head; several inner steps; squared error; any rate.
 """
 
+import math
 from typing import Literal, NamedTuple, get_args
 
 import torch
@@ -87,7 +88,7 @@ def split(
         ConfigError: An unknown loss, reduction or order, or a negative number of steps.
         DataError: A label outside the ways, or features that are not finite.
     """
-    _refuse(support, support_labels, query, query_labels, weight, inner_steps, loss, reduction, order)
+    _refuse(support, support_labels, query, query_labels, weight, bias, inner_lr, inner_steps, loss, reduction, order)
     way = weight.shape[0]
     scale_in = scale_of(loss, reduction, len(support), way)
     scale_out = scale_of(loss, reduction, len(query), way)
@@ -229,6 +230,8 @@ def _refuse(
     query: Tensor,
     query_labels: Tensor,
     weight: Tensor,
+    bias: Tensor | None,
+    inner_lr: float,
     inner_steps: int,
     loss: str,
     reduction: str,
@@ -237,10 +240,33 @@ def _refuse(
     for kind, value, known in (("loss", loss, LossName), ("reduction", reduction, Reduction), ("order", order, Order)):
         if value not in get_args(known):
             raise unknown_name(kind, value, get_args(known))
-    if inner_steps < 0:
-        raise ConfigError(f"expected inner_steps of at least 0, got {inner_steps}; ask for 1 or more to adapt")
-    way = weight.shape[0]
+    if not isinstance(inner_steps, int) or inner_steps < 0:
+        raise ConfigError(
+            f"expected inner_steps, a whole number of at least 0, got {inner_steps}; ask for 1 or more to adapt"
+        )
+    if not math.isfinite(inner_lr):
+        raise ConfigError(f"expected a finite inner_lr, got {inner_lr}; the papers use 0.01 to 0.4")
+    way, width = weight.shape
+    for name, values in (("weight", weight), ("bias", bias)):
+        if values is not None and not bool(torch.isfinite(values).all()):
+            raise DataError(f"expected a finite head {name}, got NaN or infinity; check the run for divergence")
+    if bias is not None and len(bias) != way:
+        raise DataError(
+            f"expected one bias for each of the {way} rows of the head, got {len(bias)}; give the head's own"
+        )
+    if weight.dtype not in (torch.float32, torch.float64):
+        raise DataError(f"expected float32 or float64, got {weight.dtype}; convert the features and the head")
     for name, features, labels in (("support", support, support_labels), ("query", query, query_labels)):
+        if features.shape[1] != width or features.dtype != weight.dtype:
+            raise DataError(
+                f"expected {name} features of the head's width {width} and type {weight.dtype}, got "
+                f"{features.shape[1]} and {features.dtype}; give what the head is given"
+            )
+        if len(labels) != len(features) or labels.is_floating_point():
+            raise DataError(
+                f"expected a whole-numbered label for each of {len(features)} {name} examples, got {len(labels)} of "
+                f"{labels.dtype}; give class slots"
+            )
         if len(labels) == 0:
             raise DataError(f"expected at least one {name} example, got none; draw a larger episode")
         if int(labels.min()) < 0 or int(labels.max()) >= way:

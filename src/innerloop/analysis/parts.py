@@ -71,16 +71,21 @@ class Contrast:
 
     Attributes:
         order: Of the meta-gradient, as trained.
-        inner_steps: Of the inner loop, as trained.
-        ways: The most classes an episode had.
+        loss: Of the inner loop, as trained.
+        inner_lr: Its rate.
+        inner_steps: Its number of steps.
+        pure_share: Share of coefficients below 0 that a zeroed head has at one inner step on these episodes (THEORY
+            B7): the same-class pairs, or with a negative rate all others; None for squared error or no inner loop.
         is_exact: Whether the encoder stands still in the inner loop, so that the split is exact.
 
     The others as in `Measures`.
     """
 
     order: str
+    loss: str
+    inner_lr: float
     inner_steps: int
-    ways: int
+    pure_share: float | None
     is_exact: bool
     query_contrast: Interval | None
     query_interference: Interval | None
@@ -101,14 +106,19 @@ class Contrast:
 
 def measure(subject: Subject) -> Contrast:
     """Measure a learner's meta-gradient on probe episodes, with the inner loop it was trained by."""
-    algorithm, ways = subject.trained, 0
+    algorithm, inner = subject.trained, subject.trained.inner
     each: list[Measures] = []
+    alike: list[float] = []
     for probe in subject.probes():
         each.append(measures(algorithm, subject.params, probe.episode))
-        ways = max(ways, len(probe.classes))
+        alike.append(_share(probe.episode.query.targets[:, None] == probe.episode.support.targets[None]))
+    same = sum(alike) / len(alike)
+    pure = None
+    if inner.loss == "cross_entropy" and inner.steps and inner.lr:
+        pure = same if inner.lr > 0 else 1 - same
     intervals = {name: over(values) for name, values in zip(Measures._fields, zip(*each, strict=True), strict=True)}
     exact = encoder_stays(algorithm, subject.params)
-    return Contrast(algorithm.order, algorithm.inner.steps, ways, exact, **intervals)
+    return Contrast(algorithm.order, inner.loss, float(inner.lr), inner.steps, pure, exact, **intervals)
 
 
 def recorded(algorithm: Algorithm, params: Params, episodes: Iterable[Episode]) -> dict[str, float]:

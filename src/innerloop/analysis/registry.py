@@ -15,6 +15,7 @@ class Analysis(NamedTuple):
         result: The kind of result, a frozen dataclass that goes to plain values and back.
         episodes: How many probe episodes give a good answer.
         settings: The kind of its settings, a frozen dataclass with defaults; None where there is nothing to set.
+        of_training: Whether it looks at the inner loop of training, which no option of the test changes.
     """
 
     summary: str
@@ -22,6 +23,7 @@ class Analysis(NamedTuple):
     result: type
     episodes: int
     settings: type | None = None
+    of_training: bool = False
 
 
 ANALYSES: Mapping[str, Analysis] = {
@@ -30,6 +32,7 @@ ANALYSES: Mapping[str, Analysis] = {
         parts.measure,
         parts.Contrast,
         100,
+        of_training=True,
     ),
     "interference": Analysis(
         "where the interference comes from: the head's first value, which earlier outer steps, which past queries",
@@ -37,12 +40,14 @@ ANALYSES: Mapping[str, Analysis] = {
         interference.Interference,
         100,
         interference.InterferenceSettings,
+        of_training=True,
     ),
     "orders": Analysis(
         "first and second order side by side: what the second adds, where both point, what Equation 8 leaves out",
         orders.measure,
         orders.Orders,
         100,
+        of_training=True,
     ),
     "memorization": Analysis(
         "what the inner loop stores in the head: support features, prototypes, or the slots classes sit in",

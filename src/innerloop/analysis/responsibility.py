@@ -29,7 +29,7 @@ from innerloop.analysis.subject import Probe, Subject
 from innerloop.analysis.values import over
 from innerloop.data.episode import Episode
 from innerloop.data.pictures import to_text
-from innerloop.errors import ConfigError
+from innerloop.errors import ConfigError, DivergedError
 from innerloop.shapes import Params
 from innerloop.statistics import Interval, paired_difference
 
@@ -136,11 +136,13 @@ class Responsibility:
         mistakes: How many were wrong.
         agreement: Share of queries that are predicted alike with the encoder held still.
         nobody: Share of the absolute logits (nobody's beside all examples') that is the head's before adaptation.
-        blamed_is_predicted: Share of mistakes whose most blamed example is of the predicted class.
+        blamed_is_predicted: Share of mistakes whose most blamed example is of the predicted class; where blame is
+            influence, of the episodes that were adapted again.
         share_correlation: Spearman's, between shares and what adapting again without the example takes away.
         influence_correlation: The same for the influence.
         removal: None where every class has one example, or nothing was tried.
-        shown: Mistakes in full.
+        shown: Mistakes in full: of each episode (adapted again, where blame is influence) the most confident, and of
+            these the most confident.
     """
 
     is_exact: bool
@@ -246,8 +248,18 @@ def of_episode(algorithm: Algorithm, params: Params, episode: Episode, readapt: 
 
 
 def measure(subject: Subject, settings: ResponsibilitySettings) -> Responsibility:
-    """Find who is to blame over probe episodes, with the inner loop of the test."""
+    """Find who is to blame over probe episodes, with the inner loop of the test.
+
+    Raises:
+        ConfigError: The head is not linear, or nothing moves in the inner loop.
+        DivergedError: Predictions that are not finite.
+    """
     algorithm, params = subject.tested, subject.params
+    if algorithm.inner.steps == 0 or algorithm.inner.lr == 0:
+        raise ConfigError(
+            f"expected an inner loop in which the support takes part, got {algorithm.inner.steps} steps at rate "
+            f"{algorithm.inner.lr:g}; ask for 1 step or more, at a rate that is not 0"
+        )
     exact = encoder_stays(algorithm, params)
     rows: dict[str, list[float]] = {name: [] for name in ("accuracy", "agreement", "nobody", "share", "influence")}
     of_predicted: list[float] = []
@@ -256,6 +268,11 @@ def measure(subject: Subject, settings: ResponsibilitySettings) -> Responsibilit
     mistakes = 0
     for done, probe in enumerate(subject.probes()):
         found = of_episode(algorithm, params, probe.episode, exact or done < settings.readapted)
+        if not bool(torch.isfinite(found.logits).all()):
+            raise DivergedError(
+                f"expected finite predictions, got NaN or infinity in episode {probe.number}; check the run for "
+                "divergence, or try a smaller rate"
+            )
         targets = probe.episode.query.targets
         wrong = (found.logits.argmax(1) != targets).nonzero().flatten().tolist()
         mistakes += len(wrong)
@@ -267,10 +284,10 @@ def measure(subject: Subject, settings: ResponsibilitySettings) -> Responsibilit
             taken = found.logits - found.without
             rows["share"].append(_rank_correlation(found.frozen.shares.transpose(0, 1), taken))
             rows["influence"].append(_rank_correlation(found.influence, taken))
-        if wrong:
+        # Blame is a share where shares are exact and influence elsewhere; never one in some episodes and one in others.
+        if wrong and found.without is not None:
             of_predicted.append(_of_predicted(probe, found, wrong, exact))
-            if found.without is not None:
-                removed += _removed(probe, found, wrong, exact)
+            removed += _removed(probe, found, wrong, exact)
             kept = _most_confident([*kept, _mistake(probe, found, wrong, exact)], settings.shown)
     intervals = {name: over(values) for name, values in rows.items() if values}
     return Responsibility(
@@ -381,7 +398,7 @@ def _mistake(probe: Probe, found: Blame, wrong: list[int], exact: bool) -> Mista
         probe.number,
         chosen,
         probe.classes[true],
-        probe.classes[predicted],
+        _class_of(probe, predicted),
         float(margins[chosen]),
         nobody,
         0.0 if exact else float(margins[chosen]) - nobody - made.sum().item(),
@@ -404,6 +421,11 @@ def _most_confident(mistakes: list[Mistake], count: int) -> list[Mistake]:
     for each in sorted(mistakes, key=lambda each: -each.margin):
         chosen.setdefault(each.picture or f"{each.episode} {each.query}", each)
     return list(chosen.values())[:count]
+
+
+def _class_of(probe: Probe, slot: int) -> str:
+    """Return the class of a slot; a head may have more rows than the episode has classes, and say one of those."""
+    return probe.classes[slot] if slot < len(probe.classes) else f"no class (slot {slot})"
 
 
 def _nobody(made: Shares) -> float:

@@ -62,7 +62,7 @@ def _own_options() -> ArgumentParser:
 
 def run(parsed: Namespace) -> None:
     """Explain, keep the result in the run, and say it."""
-    chosen = list(ANALYSES) if parsed.what == [ALL] else parsed.what
+    chosen = list(ANALYSES) if ALL in parsed.what else parsed.what
     if not chosen:
         raise ConfigError(f"expected what to explain after the run, got nothing; known: {', '.join(ANALYSES)}, {ALL}")
     for name in chosen:
@@ -87,6 +87,11 @@ def run(parsed: Namespace) -> None:
         given = None if settings is None else settings(**parsed[settings_key(name)].as_dict())
         episodes = ANALYSES[name].episodes if parsed.episodes is None else how.episodes
         try:
+            if ANALYSES[name].of_training and (parsed.inner_lr, parsed.inner_steps) != (None, None):
+                raise ConfigError(
+                    f"expected no --inner_lr or --inner_steps for {name}, got one; it looks at the inner loop of "
+                    "training, so leave them out"
+                )
             kept, result = explained(
                 opened, name, given, data, parsed.split, shape, how, episodes, parsed.checkpoint, parsed.seed
             )
@@ -134,6 +139,7 @@ def explained(
     )
     measure = ANALYSES[name].measure
     result = measure(subject) if settings is None else measure(subject, settings)
+    inner = trained.inner if ANALYSES[name].of_training else tested.inner
     kept = KeptExplanation(
         name,
         command_line(),
@@ -144,8 +150,8 @@ def explained(
         shape,
         episodes,
         seed,
-        tested.inner.lr,
-        tested.inner.steps,
+        inner.lr,
+        inner.steps,
         tested.learner.transductive,
         {} if settings is None else asdict(settings),
         to_values(result),

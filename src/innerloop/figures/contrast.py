@@ -41,6 +41,6 @@ def draw(results: Mapping[str, Contrast]) -> dict[str, Figure]:
             },
             "share of coefficients, %",
             percent=True,
-            line=1 / max(each.ways for each in results.values()),
+            line=next((each.pure_share for each in results.values() if each.pure_share is not None), None),
         ),
     }

@@ -288,7 +288,7 @@ def explained(runs: Mapping[str, OpenedRun]) -> list[str]:
     for label, run in runs.items():
         for kept in run.explanations():
             if kept.analysis in ANALYSES:
-                found.setdefault(_told_together(kept), {})[label] = kept
+                found.setdefault((*_told_together(kept), _asked_for(run, kept)), {})[label] = kept
     order = list(ANALYSES)
     sections = []
     for by_run in sorted(found.values(), key=lambda each: order.index(next(iter(each.values())).analysis)):
@@ -304,7 +304,7 @@ def explained(runs: Mapping[str, OpenedRun]) -> list[str]:
         ]
         sections.append(
             f"<h2>{escape(told.title)}</h2>{_paragraphs(told.say(results))}"
-            f'<div class="grid">{"".join(cards)}</div><p class="small">{escape(_conditions(first))}</p>'
+            f'<div class="grid">{"".join(cards)}</div><p class="small">{escape(_conditions(list(by_run.values())))}</p>'
         )
     return sections
 
@@ -319,12 +319,30 @@ def _told_together(kept: KeptExplanation) -> tuple[object, ...]:
     return (kept.analysis, kept.data.name, kept.split, kept.shape, kept.episodes, kept.seed, kept.checkpoint, settings)
 
 
-def _conditions(kept: KeptExplanation) -> str:
+def _asked_for(run: OpenedRun, kept: KeptExplanation) -> tuple[float, int] | None:
+    """Return the inner rate and steps where they are not the run's own; runs of different own ones are compared."""
+    inner, test = run.recipe.inner, run.recipe.evaluation
+    own = (
+        inner.lr if test.inner_lr is None else test.inner_lr,
+        inner.steps if test.inner_steps is None else test.inner_steps,
+    )
+    loop = (kept.inner_lr, kept.inner_steps)
+    return None if loop in (own, (inner.lr, inner.steps)) else loop
+
+
+def _conditions(together: Sequence[KeptExplanation]) -> str:
+    kept = together[0]
+    loops = {(each.inner_lr, each.inner_steps) for each in together}
+    inner = (
+        f"inner rate {kept.inner_lr:g}, {kept.inner_steps} inner step{'' if kept.inner_steps == 1 else 's'}"
+        if len(loops) == 1
+        else "each run's own inner rate and steps"
+    )
     how = "transductive: query examples are normalised by one another" if kept.transductive else "inductive"
     return (
         f"{kept.data.name}, {kept.split} classes, {kept.shape}, {spelled(kept.shape.n_queries)} queries a class, "
-        f"{kept.episodes} episodes, seed {kept.seed}, {kept.checkpoint} checkpoint; mean and 95% interval over "
-        f"episodes; {how}."
+        f"{kept.episodes} episodes, seed {kept.seed}, {kept.checkpoint} checkpoint, {inner}; mean and 95% interval "
+        f"over episodes; {how}."
     )
 
 

@@ -28,9 +28,19 @@ def captions(results: Mapping[str, Contrast]) -> dict[str, str]:
         "directions": "Cosine between each part, pulled back to the encoder's parameters, and the encoder's true "
         "meta-gradient. The gap is the norm of what the split leaves out, relative to the true gradient: 0 where "
         "holding the encoder still in the inner loop is no assumption but a fact.",
-        "signs": f"Coefficients by sign. The dashed line is 1/{first.ways}: what a zeroed head has at one inner step, "
-        "all same-class pairs and no other.",
+        "signs": f"Coefficients by sign.{_line(first)}",
     }
+
+
+def _line(first: Contrast) -> str:
+    if first.pure_share is None:
+        return ""
+    pairs = (
+        "all same-class pairs and no other"
+        if first.inner_lr > 0
+        else "the rate is negative, all but those of one class"
+    )
+    return f" The dashed line, {100 * first.pure_share:.1f}%, is what a zeroed head has at one inner step: {pairs}."
 
 
 def _interference(results: Mapping[str, Contrast]) -> str:
@@ -50,8 +60,9 @@ def _signs(results: Mapping[str, Contrast]) -> str:
         for label, each in results.items()
         if each.negative_share is not None
     ]
-    ways = max(each.ways for each in results.values())
-    return f"{capital(listed(parts))} attract, where 1 in {ways} is what pure contrast at one inner step has."
+    pure = next((each.pure_share for each in results.values() if each.pure_share is not None), None)
+    beside = "" if pure is None else f", where pure contrast at one inner step has {100 * pure:.1f}%"
+    return f"{capital(listed(parts))} attract{beside}."
 
 
 def _gap(results: Mapping[str, Contrast]) -> str:

@@ -16,13 +16,7 @@ def say(results: Mapping[str, Responsibility]) -> str:
             said.append(f"The {label} made no mistake in these episodes.")
             continue
         said.append(
-            f"The {label} predicts {share(each.accuracy)} right; in {each.mistakes:,} mistakes"
-            + (
-                f", {share(each.blamed_is_predicted)} have their most blamed support example in the class that was "
-                "wrongly said."
-                if each.blamed_is_predicted
-                else "."
-            )
+            f"The {label} predicts {share(each.accuracy)} right, with {each.mistakes:,} mistakes.{_blamed(each)}"
         )
         if each.removal is not None:
             said.append(_removal(each.removal))
@@ -46,13 +40,25 @@ def captions(results: Mapping[str, Responsibility]) -> dict[str, str]:
         else ""
     )
     return {
-        "mistakes": f"The most confident mistakes of the {first}: each a false negative of its true class and a false "
-        f"positive of the class that was said. Beside the query the support images that made it, and those that spoke "
-        f"against it, with {how}.{parted}",
+        "mistakes": f"Of each episode the most confident mistake of the {first}, and of these the most confident: each "
+        "a false negative of its true class and a false positive of the class that was said. Beside the query the "
+        f"support images that made it, and those that spoke against it, with {how}.{parted}",
         "removal": "Share of mistakes that turn right when the learner adapts again with one support example's loss "
         "weight at zero (it still counts in the batch's statistics): the most blamed one, and one of the same class "
         "drawn at random. Means and 95% intervals over episodes with mistakes.",
     }
+
+
+def _blamed(each: Responsibility) -> str:
+    """Say where the most blamed example stands; where blame is influence, only some episodes were looked into."""
+    if each.blamed_is_predicted is None:
+        return ""
+    seen = each.influence_correlation.observations if each.influence_correlation else 0
+    of = "them" if each.is_exact else f"those in the first {seen} episodes, in which it adapted again,"
+    return (
+        f" Of {of} {share(each.blamed_is_predicted)} have their most blamed support example in the class that was "
+        "wrongly said."
+    )
 
 
 def _removal(found: Removal) -> str:
