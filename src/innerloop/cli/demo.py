@@ -39,7 +39,7 @@ TESTS = ((DataConfig("typeface"), 1), (DataConfig("digits"), 1), (DataConfig("di
 EXPLAINED = (
     ("contrast", DataConfig("typeface"), 1, 40),
     ("memorization", DataConfig("typeface"), 1, 40),
-    ("responsibility", DataConfig("digits"), 5, 150),
+    ("responsibility", DataConfig("digits"), 5, 100),
 )
 
 
@@ -47,7 +47,7 @@ def parser() -> ArgumentParser:
     """Return the verb's parser."""
     verb = new_parser()
     verb.add_argument("--out", type=str | None, default=None, help="New folder for runs and report [runs/demo].")
-    verb.add_argument("--steps", type=int, default=150, help="Outer steps of each learner.")
+    verb.add_argument("--steps", type=int, default=100, help="Outer steps of each learner.")
     verb.add_argument("--episodes", type=int, default=250, help="Test episodes of each test.")
     verb.add_argument("--seed", type=int, default=0, help="Seed of all three.")
     return verb
@@ -56,7 +56,7 @@ def parser() -> ArgumentParser:
 def run(parsed: Namespace) -> None:
     """Train, test, report."""
     if parsed.steps < 1:
-        raise ConfigError(f"expected --steps of at least 1, got {parsed.steps}; 150 shows the difference")
+        raise ConfigError(f"expected --steps of at least 1, got {parsed.steps}; 100 shows the difference")
     how = EvaluationConfig(episodes=parsed.episodes)
     folder = Path(parsed.out) if parsed.out else first_free(Path("runs") / "demo")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):

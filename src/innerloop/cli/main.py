@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from innerloop import __version__
+from innerloop.cli.memory import keep_big_blocks
 from innerloop.errors import InnerloopError, did_you_mean
 
 VERBS = {
@@ -49,6 +50,7 @@ def _run(arguments: list[str]) -> int:
     verb = arguments[0]
     if verb not in VERBS:
         return _refused(f"unknown command '{verb}'; known: {', '.join(VERBS)}.{did_you_mean(verb, VERBS)}")
+    keep_big_blocks()
     # Imported only now: help and version need neither matplotlib nor scikit-learn.
     room = import_module(f"innerloop.cli.{verb}")
     parsing = import_module("innerloop.cli.parsing")

@@ -50,4 +50,5 @@ def _block(convolution: nn.Conv2d, order: str, *last: nn.Module) -> nn.Sequentia
     if order not in ("norm_relu", "relu_norm"):
         raise ConfigError(f"expected model.order 'norm_relu' or 'relu_norm', got '{order}'; choose one of the two")
     norm, relu = nn.BatchNorm2d(convolution.out_channels), nn.ReLU()
-    return nn.Sequential(convolution, *((norm, relu) if order == "norm_relu" else (relu, norm)), *last)
+    # Where pooling follows ReLU it may as well come first: the same numbers for a quarter of the work.
+    return nn.Sequential(convolution, *((norm, *last, relu) if order == "norm_relu" else (relu, norm, *last)))

@@ -146,6 +146,7 @@ def evaluate(
     if choices is None:
         check(split, shape)
     without_head = zeroed(params, algorithm.learner.head_names)
+    is_zero = not any(bool(params[name].any()) for name in algorithm.learner.head_names)
     measure: Measure = "accuracy"
     as_trained: list[list[float]] = []
     with_zero: list[list[float]] = []
@@ -155,11 +156,11 @@ def evaluate(
         else:
             episode = gather(split, choices[index])
         measure = "loss" if episode.query.targets.is_floating_point() else "accuracy"
-        for start, arm in ((params, as_trained), (without_head, with_zero)):
-            try:
-                arm.append(score_by_step(algorithm, start, episode))
-            except DivergedError as error:
-                raise DivergedError(f"{error} (episode {index})") from error
+        try:
+            as_trained.append(score_by_step(algorithm, params, episode))
+            with_zero.append(as_trained[-1] if is_zero else score_by_step(algorithm, without_head, episode))
+        except DivergedError as error:
+            raise DivergedError(f"{error} (episode {index})") from error
     if not as_trained:
         raise ConfigError("expected at least one episode to test on, got none; the papers use 600")
     return Evaluation(
