@@ -71,8 +71,8 @@ def vector_episode(inputs=6, n_way=3, k_shot=2, n_queries=4, seed=0) -> Episode:
     return Episode(examples(k_shot), examples(n_queries))
 
 
-def algorithm_of(name, learner, order=None, **inner):
-    return build(AlgorithmConfig(name, order=order), learner, InnerLoop(**inner))
+def algorithm_of(name, learner, order=None, axes=None, **inner):
+    return build(AlgorithmConfig(name, order=order, **(axes or {})), learner, InnerLoop(**inner))
 
 
 def made_up_data(n_classes=12, per_class=8, size=16, name="made-up", sides=("train", "validation", "test")) -> DataSet:

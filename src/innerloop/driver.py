@@ -58,6 +58,7 @@ def begin(recipe: Recipe, folder: str, command: str, watch: Watch = unwatched) -
     Raises:
         InnerloopError: At once for what does not fit; while iterating, for a loss that is not finite.
     """
+    recipe = recipe.settled()
     workshop = build(recipe, watch)
     directory = RunDirectory(folder)
     directory.begin(recipe, command)

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from innerloop.algorithms import RULES, Algorithm
+from innerloop.algorithms import Algorithm
 from innerloop.algorithms.algorithm import Order
 from innerloop.analysis.contrast import ContrastSplit
 from innerloop.analysis.parts import (
@@ -174,7 +174,7 @@ def compared(algorithm: Algorithm, params: Params, episode: Episode) -> Compared
 
 def of_order(algorithm: Algorithm, order: Order) -> Algorithm:
     """Return the same algorithm with a meta-gradient of this order."""
-    return replace(algorithm, order=order, rule=RULES[order])
+    return algorithm.with_order(order)
 
 
 def _true(algorithm: Algorithm, params: Params, episode: Episode, order: Order) -> Params:

@@ -118,7 +118,7 @@ def measure(subject: Subject) -> Contrast:
         pure = same if inner.lr > 0 else 1 - same
     intervals = {name: over(values) for name, values in zip(Measures._fields, zip(*each, strict=True), strict=True)}
     exact = encoder_stays(algorithm, subject.params)
-    return Contrast(algorithm.order, inner.loss, float(inner.lr), inner.steps, pure, exact, **intervals)
+    return Contrast(algorithm.order, inner.loss_name, float(inner.lr), inner.steps, pure, exact, **intervals)
 
 
 def recorded(algorithm: Algorithm, params: Params, episodes: Iterable[Episode]) -> dict[str, float]:
@@ -133,7 +133,7 @@ def encoder_stays(algorithm: Algorithm, params: Params) -> bool:
 
     It does if only the head adapts, and for one step from a zero weight: the loss then does not depend on the features.
     """
-    if algorithm.adapts == "head" or algorithm.inner.steps == 0 or algorithm.inner.lr == 0:
+    if algorithm.names <= algorithm.learner.head_names or algorithm.inner.steps == 0 or algorithm.inner.lr == 0:
         return True
     return algorithm.inner.steps == 1 and not bool(algorithm.learner.linear_head(params)[0].any())
 
@@ -148,8 +148,9 @@ def episode_split(algorithm: Algorithm, params: Params, episode: Episode, order:
         order: Another order than the algorithm's.
 
     Raises:
-        ConfigError: The learner's head is not linear.
+        ConfigError: The learner's head is not linear, or the inner loop is not plain gradient descent of it.
     """
+    algorithm.require_plain("the contrastive split")
     learner, inner = algorithm.learner, algorithm.inner
     weight, bias = learner.linear_head(params)
     with torch.no_grad():
@@ -165,7 +166,7 @@ def episode_split(algorithm: Algorithm, params: Params, episode: Episode, order:
             inner_lr=inner.lr,
             inner_steps=inner.steps,
             loss=cast("LossName", inner.loss),
-            order=order or algorithm.order,
+            order=order or cast("Literal['second', 'first']", algorithm.order),
         )
 
 

@@ -271,7 +271,7 @@ def _is_explained(opened: OpenedRun, name: str) -> bool:
     expected = (
         (name, checkpoint, opened.state(checkpoint).step, recipe.data, TEST, recipe.episode),
         (analysis.episodes, TEST_SEED, settings),
-        at_test(recipe.evaluation, recipe.inner.lr, recipe.inner.steps),
+        at_test(recipe.evaluation, recipe.inner_loop.lr, recipe.inner_loop.steps),
     )
     return any(
         (

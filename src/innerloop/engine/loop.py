@@ -19,12 +19,12 @@ class BatchGradient(NamedTuple):
     accuracies: Tensor
 
 
-def mean_meta_gradient(algorithm: Algorithm, params: Params, batch: Batch) -> BatchGradient:
-    """Map the algorithm's meta-gradient over a batch of episodes and average."""
+def mean_meta_gradient(algorithm: Algorithm, params: Params, batch: Batch, step: int = 0) -> BatchGradient:
+    """Map the algorithm's meta-gradient in outer step `step` (from 0) over a batch of episodes and average."""
     total: Params = {}
     losses, accuracies = [], []
     for episode in tasks(batch):
-        one = algorithm.meta_gradient(params, episode)
+        one = algorithm.meta_gradient(params, episode, step)
         total = add(total, one.gradient) if total else one.gradient
         losses.append(one.loss)
         accuracies.append(one.accuracy)

@@ -1,7 +1,27 @@
 """The inner loop: what a learner does with a support set."""
 
-from innerloop.inner.adapt import InnerLoop, Trajectory, adapt
+from innerloop.inner.adapt import Position, Trajectory, adapt, descend
 from innerloop.inner.gradient import final_gradient
-from innerloop.inner.loss import LOSSES, accuracy, weighted
+from innerloop.inner.loop import InnerLoop, LearnedRates, Rule, Start
+from innerloop.inner.loss import LOSSES, Loss, accuracy, loss_of, weighted
+from innerloop.inner.norms import initial_norms
+from innerloop.inner.rates import initial_rates
 
-__all__ = ["LOSSES", "InnerLoop", "Trajectory", "accuracy", "adapt", "final_gradient", "weighted"]
+__all__ = [
+    "LOSSES",
+    "InnerLoop",
+    "LearnedRates",
+    "Loss",
+    "Position",
+    "Rule",
+    "Start",
+    "Trajectory",
+    "accuracy",
+    "adapt",
+    "descend",
+    "final_gradient",
+    "initial_norms",
+    "initial_rates",
+    "loss_of",
+    "weighted",
+]

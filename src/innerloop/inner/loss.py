@@ -1,11 +1,13 @@
 """What the inner and the outer loop minimise, as functions of (outputs, targets)."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
+from innerloop.errors import ConfigError
 from innerloop.shapes import Logits, Scalar, Targets
 
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -42,6 +44,19 @@ def weighted(loss: Loss, outputs: Tensor, targets: Tensor, weights: Tensor) -> S
 
 
 LOSSES: Mapping[str, Loss] = {"cross_entropy": cross_entropy, "mse": mse}
+
+
+def loss_of(loss: str | Loss) -> Loss:
+    """Return a named loss, or the user's own function, which is held to return a scalar."""
+    return LOSSES[loss] if isinstance(loss, str) else partial(_scalar, loss)
+
+
+def _scalar(loss: Loss, outputs: Tensor, targets: Tensor) -> Scalar:
+    value = loss(outputs, targets)
+    if not isinstance(value, Tensor) or value.dim():
+        got = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
+        raise ConfigError(f"expected a loss that is one number for all examples, got {got}; return its mean")
+    return value
 
 
 def accuracy(outputs: Logits, targets: Targets) -> Scalar:

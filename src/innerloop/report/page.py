@@ -104,7 +104,8 @@ def _lead(runs: Sequence[OpenedRun], tests: list[Test]) -> str:
 def _but_the_head(run: OpenedRun) -> dict[str, object]:
     values = asdict(run.recipe)
     values["model"].pop("head_scale")
-    values["training"].pop("head_reset")
+    for name in ("head", "head_every"):
+        values["algorithm"].pop(name)
     return values
 
 
@@ -321,7 +322,7 @@ def _told_together(kept: KeptExplanation) -> tuple[object, ...]:
 
 def _asked_for(run: OpenedRun, kept: KeptExplanation) -> tuple[float, int] | None:
     """Return the inner rate and steps where they are not the run's own; runs of different own ones are compared."""
-    inner, test = run.recipe.inner, run.recipe.evaluation
+    inner, test = run.recipe.inner_loop, run.recipe.evaluation
     own = (
         inner.lr if test.inner_lr is None else test.inner_lr,
         inner.steps if test.inner_steps is None else test.inner_steps,

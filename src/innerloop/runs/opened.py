@@ -75,7 +75,7 @@ class OpenedRun:
             ConfigError: The split's examples do not fit the run's network.
         """
         algorithm, state = untrained(self.recipe, split), self.state(which)
-        expected = {name: value.shape for name, value in algorithm.learner.initial_params().items()}
+        expected = {name: value.shape for name, value in algorithm.initial_params().items()}
         if {name: value.shape for name, value in state.params.items()} != expected:
             size = "x".join(map(str, split.input_shape))
             raise ConfigError(

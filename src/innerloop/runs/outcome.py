@@ -92,7 +92,7 @@ def own_test(run: OpenedRun) -> KeptEvaluation | None:
     One made by hand may be of the run half-way, so it does not count.
     """
     recipe = run.recipe
-    inner_lr, inner_steps = at_test(recipe.evaluation, recipe.inner.lr, recipe.inner.steps)
+    inner_lr, inner_steps = at_test(recipe.evaluation, recipe.inner_loop.lr, recipe.inner_loop.steps)
     for kept in run.evaluations():
         result = kept.evaluation
         if (

@@ -11,7 +11,7 @@ import dacite
 import torch
 import yaml
 
-from innerloop.algorithms import Algorithm, AlgorithmConfig
+from innerloop.algorithms import ALGORITHMS, Algorithm, AlgorithmConfig
 from innerloop.algorithms import build as build_algorithm
 from innerloop.data import DataConfig, load
 from innerloop.data.augment import Augmentation, check_fits
@@ -28,6 +28,43 @@ from innerloop.seeds import derived_seed, generator
 from innerloop.training import EvaluationConfig, State, TrainingConfig, initial_state
 
 Probes = Literal["validation", "training"]
+
+
+@dataclass(frozen=True)
+class InnerConfig:
+    """The inner loop of training; the axes it has in common with others of the family stand under `algorithm`.
+
+    Attributes:
+        lr: Learning rate of the inner steps, of any sign; by default what the named algorithm is usually given. Where
+            rates are learned, the value they begin with.
+        steps: How many inner steps, 0 or more; by default likewise.
+        loss: `cross_entropy` or `mse`; the outer loop minimises the same.
+        lr_of: Rates of their own for parameters whose name fits a pattern, one rate or one a step:
+            `{"head.*": 0.4, "encoder.*": [0.1, 0.01]}`.
+        momentum: algorithm.rule=momentum: how much of the last direction is kept.
+        betas: algorithm.rule=adam: how much of the mean and of the mean square is kept.
+    """
+
+    lr: float | None = None
+    steps: int | None = None
+    loss: str = "cross_entropy"
+    lr_of: dict[str, float | list[float]] = field(default_factory=dict)
+    momentum: float = 0.9
+    betas: tuple[float, float] = (0.9, 0.999)
+
+    def __post_init__(self) -> None:
+        self.loop(0.0, 0)
+
+    def loop(self, lr: float, steps: int) -> InnerLoop:
+        """Return the inner loop, with this rate and number of steps where none are given."""
+        return InnerLoop(
+            lr=lr if self.lr is None else self.lr,
+            steps=steps if self.steps is None else self.steps,
+            loss=self.loss,
+            lr_of={name: tuple(own) if isinstance(own, list) else own for name, own in self.lr_of.items()},
+            momentum=self.momentum,
+            betas=self.betas,
+        )
 
 
 @dataclass(frozen=True)
@@ -87,11 +124,22 @@ class Recipe:
     augmentation: Augmentation = field(default_factory=Augmentation)
     model: ModelConfig = field(default_factory=ModelConfig)
     algorithm: AlgorithmConfig = field(default_factory=AlgorithmConfig)
-    inner: InnerLoop = field(default_factory=InnerLoop)
+    inner: InnerConfig = field(default_factory=InnerConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     record: RecordConfig = field(default_factory=RecordConfig)
     seed: int = 0
+
+    @property
+    def inner_loop(self) -> InnerLoop:
+        """The inner loop of training, with the named algorithm's own rate and steps where none are given."""
+        preset = ALGORITHMS[self.algorithm.name]
+        return self.inner.loop(preset.lr, preset.steps)
+
+    def settled(self) -> "Recipe":
+        """Return the same recipe with the inner rate and steps written out, so that no later default changes it."""
+        inner = self.inner_loop
+        return replace(self, inner=replace(self.inner, lr=inner.lr, steps=inner.steps))
 
 
 class Workshop(NamedTuple):
@@ -117,7 +165,7 @@ def build(recipe: Recipe, watch: Watch = unwatched) -> Workshop:
         check(data.split(VALIDATION), recipe.episode)
     _refuse_mismatch(recipe, train)
     algorithm = untrained(recipe, train)
-    start = initial_state(algorithm, algorithm.learner.initial_params(), recipe.training)
+    start = initial_state(algorithm, algorithm.initial_params())
     return Workshop(data, algorithm, start)
 
 
@@ -139,7 +187,7 @@ def untrained(recipe: Recipe, split: Split | Family) -> Algorithm:
     """Build the recipe's algorithm, with a head for the split's classes or real outputs."""
     outputs = split.outputs if isinstance(split, Family) and split.outputs else recipe.episode.ways
     learner = build_learner(recipe.model, split.input_shape, outputs, recipe.seed)
-    return build_algorithm(recipe.algorithm, learner, recipe.inner)
+    return build_algorithm(recipe.algorithm, learner, recipe.inner_loop)
 
 
 def training_batch(recipe: Recipe, data: DataSet, step: int) -> Batch:
@@ -179,7 +227,9 @@ def to_yaml(recipe: Recipe) -> str:
 
 def fingerprint(recipe: Recipe) -> str:
     """Return a digest of all that decides the run but its length: a run may be continued for more steps."""
-    endless = replace(recipe, training=replace(recipe.training, steps=0))
+    # Where the outer rate falls towards the end, the end decides every step before it.
+    steps = 0 if recipe.training.outer_schedule == "constant" else recipe.training.steps
+    endless = replace(recipe, training=replace(recipe.training, steps=steps))
     return sha256(to_yaml(endless).encode()).hexdigest()
 
 

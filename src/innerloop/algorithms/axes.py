@@ -1,0 +1,120 @@
+"""The axes of the family: what each member decides, apart from the numbers of its inner loop."""
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from innerloop.errors import ConfigError, one_of
+from innerloop.inner import LearnedRates, Rule
+
+Head = Literal["learned", "zero", "zeroing", "first", "shared", "prototypes"]
+Order = Literal["second", "first", "implicit", "reptile"]
+OuterLoss = Literal["last", "every_step"]
+
+
+@dataclass(frozen=True)
+class Axes:
+    """Where an algorithm stands on each axis.
+
+    Attributes:
+        adapts: What moves in the inner loop: `all`, the `head`, the `body` (all but the head), or names and patterns
+            of parameters, separated by commas (`encoder.block4.*,head.*`).
+        head: How the head starts, and what becomes of it between outer steps: `learned`; `zero` at the start, then
+            learned; `zeroing`: zero at the start and again after every outer step (kao2022); `first`: put back to its
+            first value after every outer step; `shared`: one row for all classes (UNICORN, ye2022); `prototypes`, made
+            of the support set (triantafillou2020).
+        head_every: zeroing and first: only after every so many outer steps.
+        order: How an episode becomes a meta-gradient: `second` differentiates through the inner loop, `first` holds
+            inner gradients constant, `implicit` differentiates the inner loop's optimum (iMAML), `reptile` follows the
+            adapted parameters.
+        second_from: second: first order before this outer step (antoniou2019).
+        rule: The inner optimizer: `sgd`, `momentum` or `adam`.
+        learned_rates: Which inner rates are meta-learned: `none`, `one`, one a `layer`, a layer and step
+            (`layer_step`: LSLR), or a `weight` (Meta-SGD).
+        outer_loss: The query loss after the `last` inner step, or a mean over those after `every_step` (antoniou2019).
+        last_from: every_step: the mean narrows to the last step alone, evenly until this outer step; 0: it stays.
+        per_step_norms: Whether BatchNorm has a scale and shift of its own at every inner step (antoniou2019).
+        proximal: Weight of half the squared distance from the start in the inner loss; iMAML's lambda.
+        cg_steps: implicit: steps of conjugate gradients.
+    """
+
+    adapts: str = "all"
+    head: Head = "learned"
+    head_every: int = 1
+    order: Order = "second"
+    second_from: int = 0
+    rule: Rule = "sgd"
+    learned_rates: LearnedRates = "none"
+    outer_loss: OuterLoss = "last"
+    last_from: int = 0
+    per_step_norms: bool = False
+    proximal: float = 0.0
+    cg_steps: int = 5
+
+    def __post_init__(self) -> None:
+        for name, known in (
+            ("head", Head),
+            ("order", Order),
+            ("rule", Rule),
+            ("learned_rates", LearnedRates),
+            ("outer_loss", OuterLoss),
+        ):
+            one_of(f"algorithm.{name}", getattr(self, name), get_args(known))
+        for name, least in (("head_every", 1), ("second_from", 0), ("last_from", 0), ("cg_steps", 1)):
+            if getattr(self, name) < least:
+                raise ConfigError(
+                    f"expected algorithm.{name} of at least {least}, got {getattr(self, name)}; ask for more"
+                )
+        self._refuse_senseless()
+
+    def _refuse_senseless(self) -> None:
+        """Refuse combinations that mean nothing, each with its reason."""
+        differentiated = self.order in ("second", "first")
+        for holds, expected, reason in (
+            (
+                self.second_from and self.order != "second",
+                f"algorithm.order=second beside second_from, got {self.order}",
+                "only then is there an order to switch to",
+            ),
+            (
+                self.last_from and self.outer_loss != "every_step",
+                f"algorithm.outer_loss=every_step beside last_from, got {self.outer_loss}",
+                "only a mean over steps can narrow to the last",
+            ),
+            (
+                self.head_every > 1 and self.head not in ("zeroing", "first"),
+                f"algorithm.head=zeroing or first beside head_every, got {self.head}",
+                "nothing else happens to the head between outer steps",
+            ),
+            (
+                self.learned_rates != "none" and not differentiated,
+                f"fixed rates for order={self.order}, got learned_rates={self.learned_rates}",
+                "its meta-gradient does not depend on the rates; use order first or second",
+            ),
+            (
+                self.outer_loss == "every_step" and not differentiated,
+                f"outer_loss=last for order={self.order}, got every_step",
+                "it looks at the end of the inner loop alone; use order first or second",
+            ),
+            (
+                self.per_step_norms and not differentiated,
+                f"no per_step_norms for order={self.order}, got them",
+                "it has no gradient for one step's own parameters; use order first or second",
+            ),
+            (
+                self.head == "prototypes" and not differentiated,
+                f"another head for order={self.order}, got prototypes",
+                "it has no way through a head made of the support set; use order first or second",
+            ),
+            (
+                self.order == "implicit" and not self.proximal > 0,
+                f"a proximal weight above 0 for order=implicit, got {self.proximal:g}",
+                "without it the optimum does not depend on the start; iMAML uses 0.5 to 2",
+            ),
+            (
+                self.head == "zeroing" and self.adapts == "body",
+                "adapts=all or head with head=zeroing, got body",
+                "a zero head that does not adapt says the same of every class",
+            ),
+        ):
+            if holds:
+                raise ConfigError(f"expected {expected}; {reason}")
