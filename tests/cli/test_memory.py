@@ -11,7 +11,8 @@ MAPPINGS = """
 import ctypes
 from innerloop.cli.memory import keep_big_blocks
 class Info(ctypes.Structure):
-    _fields_ = [(name, ctypes.c_size_t) for name in "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks f k".split()]
+    # arena, ordblks, smblks, hblks (the number of mappings), and six more.
+    _fields_ = [("hblks" if place == 3 else str(place), ctypes.c_size_t) for place in range(10)]
 libc = ctypes.CDLL(None)
 libc.mallinfo2.restype, libc.malloc.restype, libc.malloc.argtypes = Info, ctypes.c_void_p, [ctypes.c_size_t]
 if {keep}: keep_big_blocks()
