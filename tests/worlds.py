@@ -59,6 +59,23 @@ def smooth_learner(inputs=6, hidden=5, n_way=3, seed=0):
     return learner, learner.initial_params()
 
 
+def normed_learner(inputs=6, hidden=5, n_way=3, seed=0):
+    """A small network without kinks but with BatchNorm, for finite differences."""
+    module = sequential(
+        flatten=nn.Flatten,
+        body=lambda: nn.Linear(inputs, hidden),
+        norm=lambda: nn.BatchNorm1d(hidden),
+        bend=nn.Tanh,
+        head=lambda: nn.Linear(hidden, n_way),
+    ).double()
+    rng = generator(seed, "normed")
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.copy_(torch.randn(parameter.shape, generator=rng, dtype=torch.float64) * 0.6)
+    learner = Learner(module)
+    return learner, learner.initial_params()
+
+
 def vector_episode(inputs=6, n_way=3, k_shot=2, n_queries=4, seed=0) -> Episode:
     """Vectors around class centres."""
     rng = generator(seed, "vectors")

@@ -13,7 +13,7 @@ def trained(commands_in, small, tmp_path_factory):
     """Two small runs that differ in their head's policy alone."""
     shell = commands_in(tmp_path_factory.mktemp("trained"))
     shell("train", *small, "--training.steps=2", "--out=random")
-    shell("train", *small, "--training.steps=2", "--out=zeroing", "--model.head_scale=0", "--training.head_reset=zero")
+    shell("train", *small, "--training.steps=2", "--out=zeroing", "--algorithm.head=zeroing")
     return shell
 
 
@@ -100,12 +100,7 @@ def test_recipes_are_whole_and_name_what_they_are(shell, request):
         _, ways, algorithm, head = recipe.stem.split("-")
         assert ways == f"{values['episode']['n_way']}w{values['episode']['k_shot']}s"
         assert algorithm == values["algorithm"]["name"]
-        assert (
-            head
-            == {(1.0, "none"): "random", (0.0, "none"): "zero", (0.0, "zero"): "zeroing"}[
-                values["model"]["head_scale"], values["training"]["head_reset"]
-            ]
-        )
+        assert head == {"learned": "random"}.get(values["algorithm"]["head"], values["algorithm"]["head"])
 
 
 def test_an_omniglot_recipe_trains_and_tests_on_the_real_archives(shell, request, omniglot_root):

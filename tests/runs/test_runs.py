@@ -38,7 +38,7 @@ def test_what_a_recipe_leaves_out_takes_its_default_and_whole_numbers_pass_for_r
 
 
 @pytest.mark.parametrize(
-    "text", ["inner: [3", "inner: {lrr: 3}", "inner: {lr: fast}", "training: {head_reset: zer}", "just words", "- 1"]
+    "text", ["inner: [3", "inner: {lrr: 3}", "inner: {lr: fast}", "algorithm: {head: zer}", "just words", "- 1"]
 )
 def test_a_malformed_recipe_is_one_error_that_names_the_file(text):
     with pytest.raises(ConfigError, match=r"in 'here.yaml', got"):

@@ -16,11 +16,12 @@ def batches(step):
     return draw_batch(SPLIT, SMALL, 0, range(2 * step, 2 * step + 2))
 
 
-def states(head_reset="none", steps=4, start=None, lr=0.4, **model):
+def states(head="learned", steps=4, start=None, lr=0.4, **model):
     learner, params = conv_learner(dtype=torch.float32, **model)
-    algorithm = algorithm_of("fomaml", learner, lr=lr)
-    config = TrainingConfig(steps, 2, head_reset=head_reset)
-    return list(train(algorithm, start or initial_state(algorithm, params, config), batches, config))
+    algorithm = algorithm_of("fomaml", learner, axes={"head": head}, lr=lr)
+    config = TrainingConfig(steps, 2)
+    params = {**params, **algorithm.initial_params()}
+    return list(train(algorithm, start or initial_state(algorithm, params), batches, config))
 
 
 def same(left, right):
@@ -33,11 +34,11 @@ def test_the_same_seed_gives_the_same_run_bit_for_bit():
         assert same(left.optimizer, right.optimizer)
 
 
-@pytest.mark.parametrize("head_reset", ["none", "zero", "first"])
-def test_a_run_continued_from_any_state_is_the_uninterrupted_run_bit_for_bit(head_reset):
-    whole = states(head_reset)
+@pytest.mark.parametrize("head", ["learned", "zeroing", "first", "shared", "prototypes"])
+def test_a_run_continued_from_any_state_is_the_uninterrupted_run_bit_for_bit(head):
+    whole = states(head)
     for middle in whole[:-1]:
-        rest = states(head_reset, start=middle)
+        rest = states(head, start=middle)
         assert [each.step for each in rest] == list(range(middle.step, 5))
         assert same(rest[-1].params, whole[-1].params)
         assert same(rest[-1].optimizer, whole[-1].optimizer)
@@ -48,7 +49,7 @@ def test_states_are_values_that_later_steps_do_not_touch():
     learner, params = conv_learner(dtype=torch.float32)
     algorithm = algorithm_of("fomaml", learner)
     config = TrainingConfig(3, 2)
-    run = train(algorithm, initial_state(algorithm, params, config), batches, config)
+    run = train(algorithm, initial_state(algorithm, params), batches, config)
     first, second = itertools.islice(run, 2)
     kept = {name: value.clone() for name, value in second.params.items()}
     list(run)
@@ -66,10 +67,10 @@ def test_the_outer_step_is_adam_on_the_mean_meta_gradient():
 
 
 def test_the_zeroing_trick_zeroes_the_head_at_the_start_and_after_every_outer_step():
-    for state in states("zero"):
+    for state in states("zeroing"):
         assert not state.params["head.weight"].any()
         assert not state.params["head.bias"].any()
-    assert not same(states("zero")[0].params, states("zero")[-1].params)
+    assert not same(states("zeroing")[0].params, states("zeroing")[-1].params)
 
 
 def test_a_head_put_back_keeps_its_first_value_while_the_encoder_learns():
@@ -81,7 +82,7 @@ def test_a_head_put_back_keeps_its_first_value_while_the_encoder_learns():
 
 
 def test_a_head_at_zero_once_leaves_zero():
-    run = states(head_scale=0.0)
+    run = states("zero")
     assert not run[0].params["head.weight"].any()
     assert run[-1].params["head.weight"].any()
 
@@ -102,7 +103,7 @@ def test_plain_sgd_follows_the_gradient():
     algorithm = algorithm_of("fomaml", learner, lr=0.3)
     config = TrainingConfig(steps=1, tasks=1, outer_rule="sgd", outer_lr=0.1)
     batch = stacked([image_episode()])
-    before, after = train(algorithm, initial_state(algorithm, params, config), lambda _: batch, config)
+    before, after = train(algorithm, initial_state(algorithm, params), lambda _: batch, config)
     gradient = algorithm.meta_gradient(params, image_episode()).gradient
     for name, value in after.params.items():
         assert torch.allclose(value, before.params[name] - 0.1 * gradient[name], atol=1e-14)

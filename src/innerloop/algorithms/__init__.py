@@ -52,7 +52,10 @@ ALGORITHMS: Mapping[str, Preset] = {
     "reptile": Preset(Axes(order="reptile"), 0.1, 5, "nichol2018, algorithm 1"),
     "meta_sgd": Preset(Axes(learned_rates="weight"), 0.1, 1, "li2017, algorithm 1"),
     "maml_pp": Preset(
-        Axes(learned_rates="layer_step", outer_loss="every_step", per_step_norms=True), 0.1, 5, "antoniou2019, section 4"
+        Axes(learned_rates="layer_step", outer_loss="every_step", per_step_norms=True),
+        0.1,
+        5,
+        "antoniou2019, section 4",
     ),
     "imaml": Preset(Axes(order="implicit", proximal=2.0), 0.1, 16, "rajeswaran2019, algorithm 2"),
     "unicorn": Preset(Axes(head="shared"), 0.1, 5, "ye2022, section 4"),

@@ -22,7 +22,7 @@ from innerloop.params import add, dot, scaled, select
 from innerloop.shapes import Params
 
 
-def meta_gradient(algorithm: Algorithm, params: Params, episode: Episode, step: int) -> MetaGradient:
+def meta_gradient(algorithm: Algorithm, params: Params, episode: Episode, _step: int) -> MetaGradient:
     """Return the implicit gradient of the query loss at the adapted parameters."""
     adapted = algorithm.adapted(params, episode.support)
     gradient, (loss, logits) = final_gradient(lambda here: algorithm.query_loss(here, episode), adapted)
@@ -35,9 +35,7 @@ def meta_gradient(algorithm: Algorithm, params: Params, episode: Episode, step: 
         algorithm.axes.cg_steps,
     )
     rest = {name: value for name, value in products(solved).items() if name not in algorithm.names}
-    return MetaGradient(
-        {**add(gradient, rest, -1 / proximal), **solved}, loss, accuracy(logits, episode.query.targets)
-    )
+    return MetaGradient({**add(gradient, rest, -1 / proximal), **solved}, loss, accuracy(logits, episode.query.targets))
 
 
 def conjugate_gradients(product: Callable[[Params], Params], target: Params, steps: int) -> Params:

@@ -1,7 +1,8 @@
 """What the outer loop minimises: the query loss after the last inner step, or a mean over those after every step.
 
     every_step    sum over steps i of  share[i] * L_query(params[i]),   shares equal at first
-                  with `last_from` the shares of all but the last fall evenly to 0.03 / steps, the last takes what they lose
+                  with `last_from` the shares of all but the last fall evenly to 0.03 / steps; the last takes
+                  what they lose
 
 Source: antoniou2019, section 4 (multi-step loss). Differs from the paper: counted in outer steps, not epochs; 0.03 is
 its code's.

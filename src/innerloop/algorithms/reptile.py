@@ -18,7 +18,7 @@ from innerloop.params import add
 from innerloop.shapes import Params
 
 
-def meta_gradient(algorithm: Algorithm, params: Params, episode: Episode, step: int) -> MetaGradient:
+def meta_gradient(algorithm: Algorithm, params: Params, episode: Episode, _step: int) -> MetaGradient:
     """Return the parameters less the adapted ones, as what gradient descent is to follow."""
     adapted = algorithm.adapted(params, *minibatches(episode, algorithm.inner.steps))
     with torch.no_grad():

@@ -162,7 +162,7 @@ def measure(subject: Subject) -> Memorization:
     return Memorization(
         "unknown" if subject.run is None else subject.run.recipe.episode.labels,
         algorithm.adapts,
-        inner.loss,
+        inner.loss_name,
         inner.lr,
         inner.steps,
         ways,

@@ -12,14 +12,13 @@ Source: kao2022, sections 2.3 and 2.4, equations 7, 8 and 10. Differs from the p
 algorithm's true gradients stand beside those of the split, which holds the encoder still in the inner loop.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
 
 from innerloop.algorithms import Algorithm
-from innerloop.algorithms.algorithm import Order
-from innerloop.analysis.contrast import ContrastSplit
+from innerloop.analysis.contrast import ContrastSplit, Order
 from innerloop.analysis.parts import (
     PARTS,
     cosine,

@@ -15,8 +15,7 @@ import torch
 from torch import Tensor
 
 from innerloop.algorithms import Algorithm
-from innerloop.algorithms.algorithm import Order
-from innerloop.analysis.contrast import ContrastSplit, LossName, split
+from innerloop.analysis.contrast import ContrastSplit, LossName, Order, split
 from innerloop.analysis.subject import Subject
 from innerloop.analysis.values import over
 from innerloop.data.episode import Episode
@@ -166,7 +165,7 @@ def episode_split(algorithm: Algorithm, params: Params, episode: Episode, order:
             inner_lr=inner.lr,
             inner_steps=inner.steps,
             loss=cast("LossName", inner.loss),
-            order=order or cast("Literal['second', 'first']", algorithm.order),
+            order=order or cast("Order", algorithm.order),
         )
 
 

@@ -67,7 +67,7 @@ def products(algorithm: Algorithm, params: Params, probe: Probe) -> Products | N
     except ConfigError:
         return None
     one, episode = algorithm.with_inner(steps=1), _doubled(probe.episode)
-    asked, loss = episode.query.targets, algorithm.inner.loss
+    asked, loss = episode.query.targets, algorithm.inner.loss_name
     with torch.no_grad():
         support = one.learner.features(start, episode.support.inputs)
         query = one.learner.features(start, episode.query.inputs, reference=episode.support.inputs)

@@ -103,9 +103,7 @@ def descend(
         take = grad_and_value(support_loss, has_aux=True) if differentiable else partial(final_gradient, support_loss)
         gradient, (loss, _) = take(select(here, names))
         if inner.proximal:
-            gradient = {
-                name: value + inner.proximal * (here[name] - start[name]) for name, value in gradient.items()
-            }
+            gradient = {name: value + inner.proximal * (here[name] - start[name]) for name, value in gradient.items()}
         memory, direction = update(inner, memory, gradient)
         here = with_norms_of(step + 1, learner, inner, params, _moved(inner, params, here, direction, step))
         yield Position(here, loss)

@@ -26,12 +26,12 @@ class Memory(NamedTuple):
     Attributes:
         mean: Running mean, or momentum's buffer.
         square: Running mean square.
-        count: Steps taken.
+        taken: Steps so far.
     """
 
     mean: Params
     square: Params
-    count: int
+    taken: int
 
 
 Update = Callable[[InnerLoop, Memory, Params], tuple[Memory, Params]]
@@ -39,7 +39,7 @@ Update = Callable[[InnerLoop, Memory, Params], tuple[Memory, Params]]
 EMPTY = Memory({}, {}, 0)
 
 
-def sgd(inner: InnerLoop, memory: Memory, gradient: Params) -> tuple[Memory, Params]:
+def sgd(_inner: InnerLoop, memory: Memory, gradient: Params) -> tuple[Memory, Params]:
     """Return the gradient itself."""
     return memory, gradient
 
@@ -47,13 +47,13 @@ def sgd(inner: InnerLoop, memory: Memory, gradient: Params) -> tuple[Memory, Par
 def momentum(inner: InnerLoop, memory: Memory, gradient: Params) -> tuple[Memory, Params]:
     """Return the gradient plus a share of the last direction."""
     kept = {name: _mixed(memory.mean, name, inner.momentum, value, 1.0) for name, value in gradient.items()}
-    return Memory(kept, {}, memory.count + 1), kept
+    return Memory(kept, {}, memory.taken + 1), kept
 
 
 def adam(inner: InnerLoop, memory: Memory, gradient: Params) -> tuple[Memory, Params]:
     """Return the mean gradient in units of its root mean square."""
     first, second = inner.betas
-    count = memory.count + 1
+    count = memory.taken + 1
     mean = {name: _mixed(memory.mean, name, first, value, 1 - first) for name, value in gradient.items()}
     square = {name: _mixed(memory.square, name, second, value**2, 1 - second) for name, value in gradient.items()}
     direction = {

@@ -1,8 +1,6 @@
-"""How the outer learning rate changes over training, as a factor on it.
+"""How the outer learning rate changes over training, as a factor on it: 1, or falling from 1 to 0.
 
-    constant    1
-    cosine      from 1 to 0 along half a cosine (antoniou2019, section 4)
-    linear      from 1 to 0 along a line (nichol2018, section 6)
+`cosine` falls along half a cosine (antoniou2019, section 4), `linear` along a line (nichol2018, section 6).
 """
 
 import math
