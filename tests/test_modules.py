@@ -179,7 +179,27 @@ def test_what_a_clone_writes_into_buffers_stays_with_it():
     assert not one.clone().training
 
 
-def test_packed_sequences_and_a_seconds_order_go_together_here():
+def test_a_clone_follows_layers_in_plain_lists_and_layers_of_two_names():
+    class Listed(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.body, self.head = nn.Linear(6, 6), nn.Linear(6, 3)
+            self.again, self.path = self.body, [self.body, self.body]
+
+        def forward(self, inputs):
+            for layer in (*self.path, self.again):
+                inputs = torch.tanh(layer(inputs))
+            return self.head(inputs)
+
+    model = brought(Listed)
+    loss_of(adapted(il.MAML(model, lr=0.3), EPISODE, 2), EPISODE.query).backward()
+    learner = il.Learner(model)
+    truth = algorithm_of("maml", learner, lr=0.3, steps=2).meta_gradient(learner.initial_params(), EPISODE).gradient
+    for name, value in model.named_parameters():
+        torch.testing.assert_close(value.grad, truth[name], rtol=1e-9, atol=1e-12)
+
+
+def test_packed_sequences_and_second_order_go_together_here():
     episode = token_episode()
     maml = il.MAML(brought(Packed), lr=0.3)
     loss_of(adapted(maml, episode, 2), episode.query).backward()
