@@ -38,8 +38,8 @@ def refuse_in_place(error: RuntimeError, module: nn.Module | None = None) -> Non
     said, where = str(error), _layer(error.__traceback__, module)
     if "data pointer of Tensor" in said:
         raise ConfigError(
-            f"expected operations that torch.func can follow, got one that reads memory itself{where}, as packing "
-            "sequences does; hand recurrent layers padded sequences"
+            f"expected operations that torch.func can follow, got one that reads memory itself{where}, as packed "
+            "sequences do; hand recurrent layers padded ones, or use first order"
         ) from error
     if "doubly backward" in said or "derivative for" in said:
         raise ConfigError(

@@ -1,6 +1,6 @@
 """A module as a pure function of its trainable parameters: calling it changes nothing, whatever the module does."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from torch import Tensor, nn
 from torch.func import functional_call
@@ -54,18 +54,21 @@ class PureModule:
             ConfigError: A parameter is missing, the module returns no tensor, or it works in place where that breaks.
         """
         values = self._values(params)
-        version = None if inputs.is_inference() else inputs._version
+        kept = (inputs, *values.values())
+        written = _writes(kept)
         try:
             with plain_kernels(self.recurrent):
                 # Every place of a tied parameter is named, so torch need not look for them.
-                output = functional_call(self.module, values, (inputs,), tie_weights=False)
+                output = functional_call(
+                    self.module, {**values, **self._constants(values)}, (inputs,), tie_weights=False
+                )
         except RuntimeError as error:
             refuse_in_place(error, self.module)
             raise
-        if version is not None and inputs._version != version:
+        if _writes(kept) != written:
             raise ConfigError(
-                f"expected a module that leaves its inputs as they are, got {type(self.module).__name__}, which "
-                "overwrites them; write x = x + y for x += y"
+                "expected a module that leaves its inputs and parameters as they are, got "
+                f"{type(self.module).__name__}, which overwrites some; write x = x + y for x += y"
             )
         if not isinstance(output, Tensor):
             raise ConfigError(
@@ -82,18 +85,23 @@ class PureModule:
 
     def _values(self, params: Params) -> Params:
         try:
-            values = {place: params[name] for place, name in self.places}
+            return {place: params[name] for place, name in self.places}
         except KeyError as error:
             raise ConfigError(
                 f"expected a value for every parameter, got none for {error}; start from initial_params()"
             ) from error
-        if not (self.buffers or self.frozen):
-            return values
-        if self.home is not None:
+
+    def _constants(self, values: Params) -> Params:
+        if self.home is not None and (self.buffers or self.frozen):
             like = next(iter(values.values()))
             if like.dtype != self.home.dtype or like.device != self.home.device:
-                return {**values, **_moved({**self.frozen, **self.buffers}, self.home, like)}
-        return {**values, **{place: value.clone() for place, value in self.buffers.items()}}
+                return _moved({**self.frozen, **self.buffers}, self.home, like)
+        return {place: value.clone() for place, value in self.buffers.items()}
+
+
+def _writes(tensors: Iterable[Tensor]) -> int:
+    """Count how often the tensors were written into; those of inference mode keep no count."""
+    return sum(0 if tensor.is_inference() else tensor._version for tensor in tensors)
 
 
 def _moved(constants: Params, home: Tensor, like: Tensor) -> Params:
