@@ -16,6 +16,7 @@ from innerloop.data.episode import Episode, Examples
 from innerloop.errors import ConfigError
 from innerloop.inner import InnerLoop, Trajectory, adapt, descend, initial_norms, initial_rates, loss_of
 from innerloop.models import Learner
+from innerloop.models.randomness import seeded
 from innerloop.params import zeroed
 from innerloop.shapes import Params, Scalar
 
@@ -105,9 +106,17 @@ class Algorithm:
         logits = self.learner.logits(params, episode.query.inputs, reference=episode.support.inputs)
         return loss_of(self.inner.loss)(logits, episode.query.targets), logits
 
-    def meta_gradient(self, params: Params, episode: Episode, step: int = 0) -> MetaGradient:
-        """Return what the outer optimizer is to follow for this episode, in outer step `step` (from 0)."""
-        found = self.rules[self.order_at(step)](self, params, episode, step)
+    def meta_gradient(self, params: Params, episode: Episode, step: int = 0, seed: int = 0) -> MetaGradient:
+        """Return what the outer optimizer is to follow for this episode.
+
+        Args:
+            params: The meta-parameters.
+            episode: One task.
+            step: The outer step, from 0.
+            seed: What dropout in the learner draws from; another for every task and step.
+        """
+        with seeded(seed):
+            found = self.rules[self.order_at(step)](self, params, episode, step)
         if self.axes.head != "shared":
             return found
         return found._replace(gradient=tied_gradient(self.learner, found.gradient))

@@ -92,6 +92,7 @@ def train(
     start: State,
     episodes: Callable[[int], Batch],
     config: TrainingConfig,
+    seed: int = 0,
 ) -> Iterator[State]:
     """Meta-train, yielding the start and the state after every outer step.
 
@@ -101,6 +102,7 @@ def train(
         episodes: Maps the number of outer steps done to the next batch of episodes; a pure function, so
             that a continued run sees what the uninterrupted one would.
         config: How many steps, and how.
+        seed: What dropout in the learner draws from.
 
     Yields:
         States with `step` from `start.step` to `config.steps`.
@@ -115,7 +117,7 @@ def train(
     _restore(optimizer, leaves, start.optimizer)
     for step in range(start.step, config.steps):
         batch = episodes(step)
-        result = mean_meta_gradient(algorithm, leaves, batch, step)
+        result = mean_meta_gradient(algorithm, leaves, batch, step, seed)
         _refuse_nonfinite(algorithm, leaves, batch, result, step)
         for group in optimizer.param_groups:
             group["lr"] = config.outer_lr * factor(config.outer_schedule, step, config.steps)
