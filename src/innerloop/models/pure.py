@@ -94,7 +94,7 @@ class PureModule:
             ) from error
 
     def _like(self, params: Params) -> Tensor:
-        """Return the value that decides type and device: the leading parameter's, or where it is not handed, the first one."""
+        """Return what decides type and device: the leading parameter as handed, or where it is not, as brought."""
         return params.get(self.lead, self.home)
 
     def _constants(self, params: Params) -> Params:
