@@ -199,6 +199,23 @@ def test_a_clone_follows_layers_in_plain_lists_and_layers_of_two_names():
         torch.testing.assert_close(value.grad, truth[name], rtol=1e-9, atol=1e-12)
 
 
+def test_layers_that_work_in_place_by_choice_work_elsewhere_in_a_clone():
+    def losses(inplace):
+        elu = partial(nn.ELU, inplace=inplace)
+        model = sequential(
+            body=lambda: nn.Linear(6, 4), bend=nn.Sigmoid, then=elu, head=lambda: nn.Linear(4, 3)
+        ).double()
+        model.load_state_dict(
+            {n: torch.linspace(-1, 1, v.numel()).view(v.shape) for n, v in model.state_dict().items()}
+        )
+        loss = loss_of(adapted(il.MAML(model, lr=0.3), EPISODE, 2), EPISODE.query)
+        assert model.then.inplace == inplace
+        return loss, *torch.autograd.grad(loss, list(model.parameters()))
+
+    for ours, truth in zip(losses(True), losses(False), strict=True):
+        torch.testing.assert_close(ours, truth)
+
+
 def test_packed_sequences_and_second_order_go_together_here():
     episode = token_episode()
     maml = il.MAML(brought(Packed), lr=0.3)

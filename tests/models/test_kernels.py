@@ -72,7 +72,7 @@ def test_an_lstm_has_the_same_second_order_gradient_in_single_precision():
 
 
 def test_kernels_are_plain_inside_whatever_the_user_chose_and_the_users_choice_comes_back():
-    with sdpa_kernel(SDPBackend.FLASH_ATTENTION):
+    with cudnn.flags(enabled=True), sdpa_kernel(SDPBackend.FLASH_ATTENTION):
         before = flags()
         with plain_kernels(recurrent=True):
             assert flags() == (True, False, False, False, False, False)

@@ -1,3 +1,5 @@
+import copy
+
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -34,6 +36,14 @@ def test_frozen_statistics_are_the_modules_own_in_eval_mode_and_never_change():
         torch.testing.assert_close(each.logits(params, EPISODE.query.inputs), expected)
     one_by_one = torch.cat([learner.logits(params, query) for query in EPISODE.query.inputs.split(1)])
     torch.testing.assert_close(one_by_one, expected)
+
+
+def test_frozen_statistics_follow_parameters_of_another_type():
+    module = trained_norms()
+    learner = Learner(copy.deepcopy(module).float(), normalization="frozen")
+    params = {name: value.double() for name, value in learner.initial_params().items()}
+    ours = learner.logits(params, EPISODE.query.inputs)
+    torch.testing.assert_close(ours, module.eval()(EPISODE.query.inputs), rtol=1e-4, atol=1e-5)
 
 
 def test_scale_and_shift_are_trained_and_adapted_in_every_mode():

@@ -71,6 +71,15 @@ def test_frozen_parameters_and_buffers_follow_parameters_of_another_type():
     torch.testing.assert_close(outputs, double.logits(params, EPISODE.query.inputs))
 
 
+def test_an_encoder_that_is_all_frozen_follows_the_heads_type():
+    module = sequential(body=lambda: nn.Linear(6, 4), head=lambda: nn.Linear(4, 3))
+    module.body.requires_grad_(False)
+    learner = Learner(module)
+    params = {name: value.double() for name, value in learner.initial_params().items()}
+    assert learner.features(params, EPISODE.query.inputs).dtype == torch.float64
+    assert learner.features({}, EPISODE.query.inputs).dtype == torch.float32
+
+
 def test_real_inputs_follow_the_parameters_type_and_whole_numbers_are_left():
     module = sequential(body=lambda: nn.Linear(6, 4), head=lambda: nn.Linear(4, 3)).double()
     learner = Learner(module)

@@ -58,9 +58,9 @@ class Learner:
         self.head_names = frozenset(name for name in self.names if name.startswith(f"{head}."))
         self.norm_names = frozenset(name for place, name in places.items() if is_batch_norm(self._whole, place))
         self._encoder_names = self.names - self.head_names
-        self._bind(self._whole, places)
         if not self.names:
             raise ConfigError("expected a parameter to train, got none; set requires_grad=True on those that may move")
+        self._bind(self._whole, places)
 
     @property
     def transductive(self) -> bool:
@@ -135,9 +135,12 @@ class Learner:
     def _bind(self, whole: nn.Module, places: dict[str, str]) -> None:
         encoder = copy_of(whole, _itself)
         encoder.set_submodule(self.head, nn.Identity())
-        kept = parameter_places(encoder)
-        self._run_whole = PureModule(whole, places)
-        self._run_encoder = PureModule(encoder, {place: name for place, name in places.items() if place in kept})
+        held = parameter_places(encoder)
+        inside = {place: name for place, name in places.items() if place in held}
+        # An encoder without parameters of its own follows the head's.
+        lead = next(iter(inside or places))
+        self._run_whole = PureModule(whole, places, (places[lead], parameter_places(whole)[lead]))
+        self._run_encoder = PureModule(encoder, inside, (places[lead], parameter_places(whole)[lead]))
 
     def _run(self, run: PureModule, params: Params, inputs: Inputs, reference: Tensor | None) -> Tensor:
         inputs = run.fitted(params, inputs)

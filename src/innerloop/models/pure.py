@@ -33,18 +33,20 @@ class PureModule:
     Args:
         module: What to run; nobody else may hold it.
         places: Where each parameter goes: place in the module -> name in Params. A tied parameter has several places.
+        lead: The parameter, of this module or beside it, whose type and device the others are expected to have, and
+            what it was like in the module as brought.
     """
 
-    def __init__(self, module: nn.Module, places: Mapping[str, str]) -> None:
+    def __init__(self, module: nn.Module, places: Mapping[str, str], lead: tuple[str, Tensor]) -> None:
         self.module = module
         self.places = tuple(places.items())
+        self.lead, self.home = lead
         self.frozen = {place: value for place, value in parameter_places(module).items() if place not in places}
         self.buffers = {
             f"{prefix}.{own}" if prefix else own: value
             for prefix, layer in module.named_modules()
             for own, value in layer.named_buffers(recurse=False, remove_duplicate=False)
         }
-        self.home = next((value for place, value in parameter_places(module).items() if place in places), None)
         self.recurrent = is_recurrent(module)
 
     def __call__(self, params: Params, inputs: Tensor) -> Tensor:
@@ -60,7 +62,7 @@ class PureModule:
             with plain_kernels(self.recurrent):
                 # Every place of a tied parameter is named, so torch need not look for them.
                 output = functional_call(
-                    self.module, {**values, **self._constants(values)}, (inputs,), tie_weights=False
+                    self.module, {**values, **self._constants(params)}, (inputs,), tie_weights=False
                 )
         except RuntimeError as error:
             refuse_in_place(error, self.module)
@@ -79,9 +81,9 @@ class PureModule:
 
     def fitted(self, params: Params, inputs: Tensor) -> Tensor:
         """Return real inputs in the parameters' type, and others as they are."""
-        if not self.places or not inputs.is_floating_point():
+        if not inputs.is_floating_point():
             return inputs
-        return inputs.to(params[self.places[0][1]].dtype)
+        return inputs.to(self._like(params).dtype)
 
     def _values(self, params: Params) -> Params:
         try:
@@ -91,9 +93,13 @@ class PureModule:
                 f"expected a value for every parameter, got none for {error}; start from initial_params()"
             ) from error
 
-    def _constants(self, values: Params) -> Params:
-        if self.home is not None and (self.buffers or self.frozen):
-            like = next(iter(values.values()))
+    def _like(self, params: Params) -> Tensor:
+        """Return what decides type and device: the leading parameter as handed, or where it is not, as brought."""
+        return params.get(self.lead, self.home)
+
+    def _constants(self, params: Params) -> Params:
+        if self.buffers or self.frozen:
+            like = self._like(params)
             if like.dtype != self.home.dtype or like.device != self.home.device:
                 return _moved({**self.frozen, **self.buffers}, self.home, like)
         return {place: value.clone() for place, value in self.buffers.items()}
