@@ -12,7 +12,8 @@ from innerloop.algorithms import ALGORITHMS, AlgorithmConfig, build
 from innerloop.algorithms.imaml import conjugate_gradients
 from innerloop.algorithms.outer import shares
 from innerloop.algorithms.reptile import minibatches
-from innerloop.data.episode import Episode, Examples, with_slots
+from innerloop.data.episode import Episode, Examples, stacked, with_slots
+from innerloop.engine import mean_meta_gradient
 from innerloop.errors import ConfigError, DataError
 from innerloop.inner import InnerLoop
 from innerloop.models import Learner
@@ -529,3 +530,53 @@ def test_every_preset_follows_its_gradient_downhill_on_the_sinusoid(name):
         before, after = before or loss, loss
         params = add(params, total, -1.0 if name == "reptile" else -0.003)
     assert after < 0.97 * before
+
+
+# What the user's own module can bring along
+
+
+class InPlace(nn.Module):
+    def forward(self, inputs):
+        outputs = inputs.exp()
+        outputs += 1
+        return outputs
+
+
+@pytest.mark.parametrize("name", ["maml", "fomaml", "imaml"])
+def test_an_in_place_operation_is_named_with_its_cure(name):
+    module = sequential(body=lambda: nn.Linear(6, 4), bend=InPlace, head=lambda: nn.Linear(4, 3)).double()
+    algorithm = algorithm_of(name, Learner(module), lr=0.1)
+    with pytest.raises(ConfigError, match=r"expected no in-place operation, got one .*write x = x \+ y for x \+= y"):
+        algorithm.meta_gradient(algorithm.initial_params(), EPISODE)
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "mse"])
+def test_a_class_the_head_has_no_row_for_is_refused_with_the_number_of_rows_it_needs(loss):
+    learner, params = normed_learner(n_way=3)
+    episode = vector_episode(n_way=5)
+    with pytest.raises(
+        ConfigError, match="below the head's 3 rows, got 4; build the head with 5 or more"
+    ):
+        algorithm_of("maml", learner, loss=loss).meta_gradient(params, episode)
+
+
+def test_a_frozen_head_cannot_be_all_that_adapts():
+    module = sequential(body=lambda: nn.Linear(6, 4), head=lambda: nn.Linear(4, 3)).double()
+    module.head.requires_grad_(False)
+    with pytest.raises(ConfigError, match="expected a parameter that adapts, got none for adapts=head"):
+        algorithm_of("anil", Learner(module))
+    full = algorithm_of("maml", Learner(module), lr=0.1)
+    assert full.meta_gradient(full.initial_params(), EPISODE).gradient.keys() == {"body.weight", "body.bias"}
+
+
+def test_dropout_is_drawn_anew_for_every_task_and_step_and_the_same_from_the_same_seed():
+    module = sequential(body=lambda: nn.Linear(6, 8), drop=nn.Dropout, head=lambda: nn.Linear(8, 3)).double()
+    algorithm = algorithm_of("maml", Learner(module), lr=0.1)
+    params, batch = algorithm.initial_params(), stacked([EPISODE, EPISODE])
+    before = torch.random.get_rng_state()
+    one = mean_meta_gradient(algorithm, params, batch, step=3, seed=5)
+    assert one.losses[0] != one.losses[1]
+    assert torch.equal(one.losses, mean_meta_gradient(algorithm, params, batch, step=3, seed=5).losses)
+    for step, seed in ((4, 5), (3, 6)):
+        assert not torch.equal(one.losses, mean_meta_gradient(algorithm, params, batch, step=step, seed=seed).losses)
+    assert torch.equal(torch.random.get_rng_state(), before)

@@ -93,7 +93,7 @@ def test_report_on_one_run_without_evaluations_and_bad_places(trained, small):
 
 
 def test_recipes_are_whole_and_name_what_they_are(shell, request):
-    recipes = sorted((request.config.rootpath / "recipes").glob("omniglot-*.yaml"))
+    recipes = sorted((request.config.rootpath / "recipes").glob("omniglot-5w?s-*maml-*.yaml"))
     assert len(recipes) == 12
     for recipe in recipes:
         values = yaml.safe_load(recipe.read_text())

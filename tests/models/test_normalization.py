@@ -10,7 +10,7 @@ from innerloop.models import Learner, ModelConfig, build
 from worlds import algorithm_of, image_episode, sequential
 
 EPISODE = image_episode()
-MODES = ("batch", "support", "per_step", "frozen")
+MODES = ("batch", "support", "frozen")
 
 
 def trained_norms():
@@ -63,13 +63,7 @@ def test_a_mode_says_so_when_predictions_lean_on_one_another(mode):
     params, queries = learner.initial_params(), EPISODE.query.inputs
     together, some = (learner.logits(params, each, EPISODE.support.inputs) for each in (queries, queries[:2]))
     leans = (together[:2] - some).abs().max().item() > 1e-6
-    assert learner.transductive == leans == (mode in ("batch", "per_step"))
-
-
-def test_per_step_is_batch_until_the_inner_loop_swaps_scale_and_shift():
-    batch, per_step = (Learner(trained_norms(), normalization=mode) for mode in ("batch", "per_step"))
-    params = batch.initial_params()
-    assert torch.equal(batch.logits(params, EPISODE.query.inputs), per_step.logits(params, EPISODE.query.inputs))
+    assert learner.transductive == leans == (mode == "batch")
 
 
 @pytest.mark.parametrize("mode", MODES)

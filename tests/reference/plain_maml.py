@@ -12,15 +12,13 @@ def loss_of(module, params, examples, loss):
     return ((outputs - F.one_hot(examples.targets, outputs.shape[1]).to(outputs.dtype)) ** 2).mean()
 
 
-def meta_gradient(module, params, episode, *, lr, steps, order, names, loss="cross_entropy"):
+def meta_gradient(module, params, episode, *, lr, steps, order, names=None, loss="cross_entropy"):
     start = {name: value.clone().requires_grad_() for name, value in params.items()}
-    here = dict(start)
+    here, names = dict(start), sorted(params if names is None else names)
     for _ in range(steps):
         support_loss = loss_of(module, here, episode.support, loss)
-        gradients = torch.autograd.grad(
-            support_loss, [here[name] for name in sorted(names)], create_graph=order == "second"
-        )
-        here = {**here, **{name: here[name] - lr * g for name, g in zip(sorted(names), gradients, strict=True)}}
+        gradients = torch.autograd.grad(support_loss, [here[name] for name in names], create_graph=order == "second")
+        here = {**here, **{name: here[name] - lr * g for name, g in zip(names, gradients, strict=True)}}
         if order == "first":
             here = {name: value.detach().requires_grad_() for name, value in here.items()}
     query_loss = loss_of(module, here, episode.query, loss)

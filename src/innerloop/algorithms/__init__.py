@@ -8,7 +8,7 @@ from innerloop.algorithms import fomaml, imaml, maml, reptile
 from innerloop.algorithms.adapting import adapting_names
 from innerloop.algorithms.algorithm import Algorithm, MetaGradient, Rule
 from innerloop.algorithms.axes import Axes, Head, Order, OuterLoss
-from innerloop.errors import unknown_name
+from innerloop.errors import ConfigError, unknown_name
 from innerloop.inner import InnerLoop, LearnedRates
 from innerloop.inner import Rule as InnerRule
 from innerloop.models import Learner
@@ -150,6 +150,10 @@ def build(config: AlgorithmConfig, learner: Learner, inner: InnerLoop) -> Algori
     names = adapting_names(axes.adapts, learner)
     if axes.per_step_norms:
         names -= learner.norm_names
+    if not names:
+        raise ConfigError(
+            f"expected a parameter that adapts, got none for adapts={axes.adapts}; set requires_grad=True on some"
+        )
     algorithm = Algorithm(learner, inner, axes, names, RULES)
     if axes.head in ("shared", "prototypes"):
         learner.linear_head(learner.initial_params())

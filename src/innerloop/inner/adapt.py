@@ -7,7 +7,7 @@ gradient held constant: the way from the parameters before to those after is the
 rates and a head made of the support set. Source: finn2017, algorithm 2.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -23,7 +23,7 @@ from innerloop.inner.norms import with_norms_of
 from innerloop.inner.rates import rate
 from innerloop.inner.rule import EMPTY, UPDATES
 from innerloop.inner.start import started
-from innerloop.models import Learner
+from innerloop.models import Learner, refuse_in_place
 from innerloop.params import add, select
 from innerloop.shapes import Params
 
@@ -100,13 +100,24 @@ def descend(
                 return weighted(loss_function, logits, support.targets, weights), logits
             return loss_function(logits, support.targets), logits
 
-        take = grad_and_value(support_loss, has_aux=True) if differentiable else partial(final_gradient, support_loss)
+        take = partial(_gradient, support_loss) if differentiable else partial(final_gradient, support_loss)
         gradient, (loss, _) = take(select(here, names))
         if inner.proximal:
             gradient = {name: value + inner.proximal * (here[name] - start[name]) for name, value in gradient.items()}
         memory, direction = update(inner, memory, gradient)
         here = with_norms_of(step + 1, learner, inner, params, _moved(inner, params, here, direction, step))
         yield Position(here, loss)
+
+
+def _gradient(
+    function: Callable[[Params], tuple[Tensor, Tensor]], params: Params
+) -> tuple[Params, tuple[Tensor, Tensor]]:
+    """Return what `final_gradient` does, so that it can be differentiated again."""
+    try:
+        return grad_and_value(function, has_aux=True)(params)
+    except RuntimeError as error:
+        refuse_in_place(error)
+        raise
 
 
 def _moved(inner: InnerLoop, params: Params, here: Params, direction: Params, step: int) -> Params:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from innerloop.models import refuse_in_place
 from innerloop.shapes import Params
 
 
@@ -24,5 +25,9 @@ def final_gradient(
     leaves = {name: value.detach().requires_grad_() for name, value in params.items()}
     with torch.enable_grad():
         value, rest = function(leaves)
-    gradients = torch.autograd.grad(value, list(leaves.values()), allow_unused=True, materialize_grads=True)
+    try:
+        gradients = torch.autograd.grad(value, list(leaves.values()), allow_unused=True, materialize_grads=True)
+    except RuntimeError as error:
+        refuse_in_place(error)
+        raise
     return dict(zip(leaves, gradients, strict=True)), (value.detach(), rest.detach())

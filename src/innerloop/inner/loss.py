@@ -8,6 +8,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from innerloop.errors import ConfigError
+from innerloop.models import refuse_targets
 from innerloop.shapes import Logits, Scalar, Targets
 
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -15,7 +16,11 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 
 def cross_entropy(outputs: Logits, targets: Targets) -> Scalar:
     """Return the mean cross-entropy in nats; targets are class slots."""
-    return F.cross_entropy(outputs, targets)
+    try:
+        return F.cross_entropy(outputs, targets)
+    except IndexError:
+        refuse_targets(outputs, targets)
+        raise
 
 
 def mse(outputs: Logits, targets: Targets) -> Scalar:
@@ -27,7 +32,11 @@ def as_real(targets: Tensor, outputs: Tensor) -> Tensor:
     """Return real targets as they are, and class slots as one-hot rows of the outputs' width and type."""
     if targets.is_floating_point():
         return targets
-    return F.one_hot(targets, outputs.shape[-1]).to(outputs.dtype)
+    try:
+        return F.one_hot(targets, outputs.shape[-1]).to(outputs.dtype)
+    except RuntimeError:
+        refuse_targets(outputs, targets)
+        raise
 
 
 def weighted(loss: Loss, outputs: Tensor, targets: Tensor, weights: Tensor) -> Scalar:

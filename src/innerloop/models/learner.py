@@ -31,8 +31,7 @@ class Learner:
         module: Any module; it is copied, and never changed.
         head: The head's name in it, as in `named_modules`.
         normalization: Whose statistics BatchNorm uses for query examples: `batch` (transductive, as in the papers),
-            `support`, `per_step` (as `batch`, with scale and shift of every inner step's own) or `frozen` (the running
-            statistics that the module came with).
+            `support` or `frozen` (the running statistics that the module came with).
 
     Attributes:
         names: All trainable parameters.
@@ -66,8 +65,7 @@ class Learner:
     def transductive(self) -> bool:
         """Whether a query example's prediction depends on the other query examples."""
         norms = (nn.modules.batchnorm._BatchNorm,)
-        by_batch = self.normalization in ("batch", "per_step")
-        return by_batch and any(isinstance(layer, norms) for layer in self._whole.modules())
+        return self.normalization == "batch" and any(isinstance(layer, norms) for layer in self._whole.modules())
 
     def tested(self) -> "Learner":
         """Return this learner with its dropout off; normalization stays as it is."""

@@ -2,10 +2,9 @@
 
     batch      query examples are normalised by one another, so predictions are transductive (the papers' way)
     support    query examples are normalised by the support set: each is predicted as if it came alone
-    per_step   as batch; the inner loop gives every step a scale and shift of its own (antoniou2019)
     frozen     the running statistics that the module came with, which never change
 
-Scale and shift are parameters like others in all four. Other kinds of normalisation are left as they are.
+Scale and shift are parameters like others in all three. Other kinds of normalisation are left as they are.
 """
 
 from collections.abc import Iterator
@@ -18,7 +17,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from innerloop.errors import ConfigError
 
-Normalization = Literal["batch", "support", "per_step", "frozen"]
+Normalization = Literal["batch", "support", "frozen"]
 
 
 class ReferenceNorm(nn.Module):
