@@ -168,7 +168,7 @@ def _refuse_another(folder: Path, grid: Grid) -> None:
 
 
 def _refuse_another_run(job: Job) -> None:
-    opened, recipe = _opened(job), job.cell.seeded(job.seed)
+    opened, recipe = _opened(job), job.cell.seeded(job.seed).settled()
     if opened is None or opened.recipe == recipe:
         return
     there, here = settings_of(opened.recipe), settings_of(recipe)
