@@ -554,9 +554,7 @@ def test_an_in_place_operation_is_named_with_its_cure(name):
 def test_a_class_the_head_has_no_row_for_is_refused_with_the_number_of_rows_it_needs(loss):
     learner, params = normed_learner(n_way=3)
     episode = vector_episode(n_way=5)
-    with pytest.raises(
-        ConfigError, match="below the head's 3 rows, got 4; build the head with 5 or more"
-    ):
+    with pytest.raises(ConfigError, match="below the head's 3 rows, got 4; build the head with 5 or more"):
         algorithm_of("maml", learner, loss=loss).meta_gradient(params, episode)
 
 

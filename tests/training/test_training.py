@@ -16,10 +16,10 @@ def batches(step):
     return draw_batch(SPLIT, SMALL, 0, range(2 * step, 2 * step + 2))
 
 
-def states(head="learned", steps=4, start=None, lr=0.4, **model):
-    learner, params = conv_learner(dtype=torch.float32, **model)
-    algorithm = algorithm_of("fomaml", learner, axes={"head": head}, lr=lr)
-    config = TrainingConfig(steps, 2)
+def states(head="learned", steps=4, start=None, lr=0.4, schedule="constant", **axes):
+    learner, params = conv_learner(dtype=torch.float32)
+    algorithm = algorithm_of("fomaml", learner, axes={"head": head, **axes}, lr=lr)
+    config = TrainingConfig(steps, 2, outer_schedule=schedule)
     params = {**params, **algorithm.initial_params()}
     return list(train(algorithm, start or initial_state(algorithm, params), batches, config))
 
@@ -73,6 +73,13 @@ def test_the_zeroing_trick_zeroes_the_head_at_the_start_and_after_every_outer_st
     assert not same(states("zeroing")[0].params, states("zeroing")[-1].params)
 
 
+@pytest.mark.parametrize("head", ["zeroing", "first"])
+def test_a_head_dealt_with_every_second_step_moves_in_between(head):
+    run = states(head, head_every=2)
+    moved = [not torch.equal(state.params["head.weight"], run[0].params["head.weight"]) for state in run]
+    assert moved == [False, True, False, True, False]
+
+
 def test_a_head_put_back_keeps_its_first_value_while_the_encoder_learns():
     run = states("first")
     assert run[0].params["head.weight"].any()
@@ -87,9 +94,32 @@ def test_a_head_at_zero_once_leaves_zero():
     assert run[-1].params["head.weight"].any()
 
 
-def test_a_loss_that_is_not_finite_is_refused_with_step_and_task():
-    with pytest.raises(DivergedError, match=r"finite query loss, got (nan|inf) at outer step 1 in task 0"):
+def test_a_loss_that_is_not_finite_is_refused_with_step_and_task_and_how_far_the_inner_loop_went():
+    where = r"got (nan|inf) at outer step 1 in task 0 \(after each inner step .* by (inf|[\d.]+e\+\d+) times"
+    with pytest.raises(DivergedError, match=f"finite query loss, {where}"):
         states(lr=1e30)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "expected"), [("cosine", [1, 0.853553, 0.5, 0.146447]), ("linear", [1, 0.75, 0.5, 0.25])]
+)
+def test_the_outer_rate_falls_as_its_schedule_says(schedule, expected):
+    learner, params = conv_learner()
+    algorithm = algorithm_of("fomaml", learner, lr=0.3)
+    config = TrainingConfig(4, 1, outer_rule="sgd", outer_lr=0.1, outer_schedule=schedule)
+    batch = stacked([image_episode()])
+    run = list(train(algorithm, initial_state(algorithm, params), lambda _: batch, config))
+    for before, after, share in zip(run[:-1], run[1:], expected, strict=True):
+        gradient = algorithm.meta_gradient(before.params, image_episode()).gradient
+        for name, value in after.params.items():
+            assert torch.allclose(value, before.params[name] - 0.1 * share * gradient[name], atol=1e-7)
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "linear"])
+def test_a_run_with_a_falling_rate_continues_bit_for_bit(schedule):
+    whole = states(schedule=schedule)
+    rest = states(schedule=schedule, start=whole[2])
+    assert same(whole[-1].params, rest[-1].params)
 
 
 @pytest.mark.parametrize("settings", [{"steps": -1}, {"tasks": 0}, {"outer_lr": 0.0}, {"outer_lr": float("nan")}])
