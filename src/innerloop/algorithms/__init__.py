@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import NamedTuple
 
-from innerloop.algorithms import fomaml, imaml, maml, reptile
+from innerloop.algorithms import contrastive, fomaml, imaml, maml, reptile
 from innerloop.algorithms.adapting import adapting_names
 from innerloop.algorithms.algorithm import Algorithm, MetaGradient, Rule
-from innerloop.algorithms.axes import Axes, Head, Order, OuterLoss
-from innerloop.errors import unknown_name
+from innerloop.algorithms.axes import Axes, Head, Objective, Order, OuterLoss
+from innerloop.errors import ConfigError, unknown_name
 from innerloop.inner import InnerLoop, LearnedRates
 from innerloop.inner import Rule as InnerRule
 from innerloop.models import Learner
@@ -60,6 +60,10 @@ ALGORITHMS: Mapping[str, Preset] = {
     "imaml": Preset(Axes(order="implicit", proximal=2.0), 0.1, 16, "rajeswaran2019, algorithm 2"),
     "unicorn": Preset(Axes(head="shared"), 0.1, 5, "ye2022, section 4"),
     "protomaml": Preset(Axes(head="prototypes"), 0.1, 5, "triantafillou2020, section 3"),
+    "contrastive_fo": Preset(
+        Axes(adapts="head", order="first", objective="contrastive"), 0.4, 1, "kao2022, equation 7"
+    ),
+    "contrastive_so": Preset(Axes(adapts="head", objective="contrastive"), 0.4, 1, "kao2022, equations 8 and 10"),
 }
 
 RULES: Mapping[Order, Rule] = {
@@ -68,6 +72,8 @@ RULES: Mapping[Order, Rule] = {
     "implicit": imaml.meta_gradient,
     "reptile": reptile.meta_gradient,
 }
+
+CONTRASTIVE_RULES: Mapping[Order, Rule] = {"second": contrastive.meta_gradient, "first": contrastive.meta_gradient}
 
 
 @dataclass(frozen=True)
@@ -90,6 +96,11 @@ class AlgorithmConfig:
         per_step_norms: BatchNorm's scale and shift of their own at every inner step.
         proximal: Weight of half the squared distance from the start in the inner loss; iMAML's lambda.
         cg_steps: implicit: steps of conjugate gradients.
+        objective: The `query_loss`, or the `contrastive` loss it amounts to where the head alone adapts.
+        interference: contrastive: whether what the head before adaptation adds is part of it.
+        coefficient_noise: contrastive: whether coefficients have their part that an even support output lacks.
+        positives_only: contrastive: whether pairs of different classes are left out.
+        curvature: contrastive: whether the second order's term that the paper leaves out is added.
     """
 
     name: str = "fomaml"
@@ -105,6 +116,11 @@ class AlgorithmConfig:
     per_step_norms: bool | None = None
     proximal: float | None = None
     cg_steps: int | None = None
+    objective: Objective | None = None
+    interference: bool | None = None
+    coefficient_noise: bool | None = None
+    positives_only: bool | None = None
+    curvature: bool | None = None
 
     def __post_init__(self) -> None:
         if self.name not in ALGORITHMS:
@@ -150,8 +166,16 @@ def build(config: AlgorithmConfig, learner: Learner, inner: InnerLoop) -> Algori
     names = adapting_names(axes.adapts, learner)
     if axes.per_step_norms:
         names -= learner.norm_names
-    algorithm = Algorithm(learner, inner, axes, names, RULES)
-    if axes.head in ("shared", "prototypes"):
+    contrasts = axes.objective == "contrastive"
+    algorithm = Algorithm(learner, inner, axes, names, CONTRASTIVE_RULES if contrasts else RULES)
+    if axes.head in ("shared", "prototypes") or contrasts:
         learner.linear_head(learner.initial_params())
+    if contrasts:
+        algorithm.require_plain("objective=contrastive")
+        if names != learner.head_names:
+            raise ConfigError(
+                f"expected all of the head and nothing else to adapt with objective=contrastive, got "
+                f"{', '.join(sorted(names))}; set algorithm.adapts to head"
+            )
     algorithm.initial_params()
     return algorithm

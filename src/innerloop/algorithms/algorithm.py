@@ -131,7 +131,8 @@ class Algorithm:
 
     def with_order(self, order: Order) -> "Algorithm":
         """Return the same algorithm with another order of the meta-gradient from the first outer step on."""
-        return replace(self, axes=replace(self.axes, order=order, second_from=0))
+        curvature = self.axes.curvature and order == "second"
+        return replace(self, axes=replace(self.axes, order=order, second_from=0, curvature=curvature))
 
     def require_plain(self, what: str) -> None:
         """Refuse what the closed forms of the contrastive view do not cover.
@@ -152,5 +153,5 @@ class Algorithm:
             if holds:
                 raise ConfigError(
                     f"expected plain gradient descent of the head at one fixed rate for {what}, got {got}; "
-                    "explain a run without it"
+                    "do without one of the two"
                 )

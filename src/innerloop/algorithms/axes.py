@@ -9,6 +9,8 @@ from innerloop.inner import LearnedRates, Rule
 Head = Literal["learned", "zero", "zeroing", "first", "shared", "prototypes"]
 Order = Literal["second", "first", "implicit", "reptile"]
 OuterLoss = Literal["last", "every_step"]
+Objective = Literal["query_loss", "contrastive"]
+SWITCHES = ("interference", "coefficient_noise", "positives_only", "curvature")
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,12 @@ class Axes:
         per_step_norms: Whether BatchNorm has a scale and shift of its own at every inner step (antoniou2019).
         proximal: Weight of half the squared distance from the start in the inner loss; iMAML's lambda.
         cg_steps: implicit: steps of conjugate gradients.
+        objective: What the encoder follows: the `query_loss`, or the `contrastive` loss it amounts to where the head
+            alone adapts (kao2022); order first is its L_FO, second its L_SO.
+        interference: contrastive: whether what the head before adaptation adds is part of it.
+        coefficient_noise: contrastive: whether coefficients have their part that an even support output lacks.
+        positives_only: contrastive: whether pairs of different classes are left out.
+        curvature: contrastive: whether the second order's term that the paper leaves out is added.
     """
 
     adapts: str = "all"
@@ -49,6 +57,11 @@ class Axes:
     per_step_norms: bool = False
     proximal: float = 0.0
     cg_steps: int = 5
+    objective: Objective = "query_loss"
+    interference: bool = True
+    coefficient_noise: bool = True
+    positives_only: bool = False
+    curvature: bool = False
 
     def __post_init__(self) -> None:
         for name, known in (
@@ -57,6 +70,7 @@ class Axes:
             ("rule", Rule),
             ("learned_rates", LearnedRates),
             ("outer_loss", OuterLoss),
+            ("objective", Objective),
         ):
             one_of(f"algorithm.{name}", getattr(self, name), get_args(known))
         for name, least in (("head_every", 1), ("second_from", 0), ("last_from", 0), ("cg_steps", 1)):
@@ -66,9 +80,16 @@ class Axes:
                 )
         self._refuse_senseless()
 
+    @property
+    def needs_classes(self) -> bool:
+        """Whether targets have to be classes, not real values."""
+        return self.head == "prototypes" or self.objective == "contrastive"
+
     def _refuse_senseless(self) -> None:
         """Refuse combinations that mean nothing, each with its reason."""
         differentiated = self.order in ("second", "first")
+        contrastive = self.objective == "contrastive"
+        switched = [name for name in SWITCHES if getattr(self, name) != getattr(Axes, name)]
         for holds, expected, reason in (
             (
                 self.second_from and self.order != "second",
@@ -114,6 +135,31 @@ class Axes:
                 self.head == "zeroing" and self.adapts == "body",
                 "adapts=all or head with head=zeroing, got body",
                 "a zero head that does not adapt says the same of every class",
+            ),
+            (
+                contrastive and not differentiated,
+                f"order=first or second with objective=contrastive, got {self.order}",
+                "only these have a contrastive loss",
+            ),
+            (
+                contrastive and self.adapts in ("all", "body"),
+                f"adapts=head with objective=contrastive, got {self.adapts}",
+                "its closed form holds the encoder still in the inner loop",
+            ),
+            (
+                contrastive and self.outer_loss != "last",
+                f"outer_loss=last with objective=contrastive, got {self.outer_loss}",
+                "its closed form is that of the last step",
+            ),
+            (
+                switched and not contrastive,
+                f"objective=contrastive beside {', '.join(switched)}, got {self.objective}",
+                "only a contrastive loss has terms to switch",
+            ),
+            (
+                self.curvature and self.order != "second",
+                f"order=second beside curvature, got {self.order}",
+                "the first order holds support features constant",
             ),
         ):
             if holds:

@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from innerloop.errors import ConfigError
+from innerloop.errors import ConfigError, DataError
 
 Count = int | tuple[int, int]
 Labels = Literal["shuffled", "fixed"]
@@ -18,6 +18,16 @@ class Examples(NamedTuple):
 
     inputs: Tensor
     targets: Tensor
+
+
+def require_classes(examples: Examples, what: str) -> None:
+    """Refuse real targets; `what` says what classes are needed for: `to make prototypes of`.
+
+    Raises:
+        DataError: They are.
+    """
+    if examples.targets.is_floating_point():
+        raise DataError(f"expected classes {what}, got real targets; choose another algorithm or head")
 
 
 class Episode(NamedTuple):

@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from innerloop.data.episode import Examples
-from innerloop.errors import ConfigError, DataError
+from innerloop.data.episode import Examples, require_classes
+from innerloop.errors import ConfigError
 from innerloop.inner.loop import InnerLoop
 from innerloop.models import Learner
 from innerloop.shapes import Params
@@ -39,8 +39,7 @@ def _prototypes(learner: Learner, params: Params, support: Examples) -> Params:
     weight, bias = learner.linear_head(params)
     if bias is None:
         raise ConfigError("expected a head with a bias to start as prototypes, got none; set model.head_bias to true")
-    if support.targets.is_floating_point():
-        raise DataError("expected classes to make prototypes of, got real targets; choose another start of the head")
+    require_classes(support, "to make prototypes of")
     middle, counts = centres(learner.features(params, support.inputs), support.targets, len(weight))
     own = -(middle**2).sum(1)
     own = torch.where(counts > 0, own, own.min().detach() - BEYOND)
