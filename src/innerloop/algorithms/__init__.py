@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
-from innerloop.algorithms import contrastive, fomaml, imaml, maml, reptile
+from innerloop.algorithms import contrastive, fomaml, imaml, joint, maml, reptile
 from innerloop.algorithms.adapting import adapting_names
 from innerloop.algorithms.algorithm import Algorithm, MetaGradient, Rule
-from innerloop.algorithms.axes import Axes, Head, Objective, Order, OuterLoss
+from innerloop.algorithms.axes import MADE, Axes, Head, Objective, Order, OuterLoss
 from innerloop.errors import ConfigError, unknown_name
-from innerloop.inner import InnerLoop, LearnedRates
+from innerloop.inner import InnerLoop, LearnedRates, Start
 from innerloop.inner import Rule as InnerRule
 from innerloop.models import Learner
 
@@ -60,6 +60,10 @@ ALGORITHMS: Mapping[str, Preset] = {
     "imaml": Preset(Axes(order="implicit", proximal=2.0), 0.1, 16, "rajeswaran2019, algorithm 2"),
     "unicorn": Preset(Axes(head="shared"), 0.1, 5, "ye2022, section 4"),
     "protomaml": Preset(Axes(head="prototypes"), 0.1, 5, "triantafillou2020, section 3"),
+    "protonet": Preset(Axes(head="prototypes"), 0.1, 0, "snell2017, algorithm 1"),
+    "matchingnet": Preset(Axes(head="attention"), 0.1, 0, "vinyals2016, section 2.1"),
+    "r2d2": Preset(Axes(head="ridge"), 0.1, 0, "bertinetto2019, section 3.2"),
+    "pretrained": Preset(Axes(adapts="head", head="prototypes", order="joint"), 0.1, 0, "chen2019, section 3.1"),
     "contrastive_fo": Preset(
         Axes(adapts="head", order="first", objective="contrastive"), 0.4, 1, "kao2022, equation 7"
     ),
@@ -71,6 +75,7 @@ RULES: Mapping[Order, Rule] = {
     "first": fomaml.meta_gradient,
     "implicit": imaml.meta_gradient,
     "reptile": reptile.meta_gradient,
+    "joint": joint.meta_gradient,
 }
 
 CONTRASTIVE_RULES: Mapping[Order, Rule] = {"second": contrastive.meta_gradient, "first": contrastive.meta_gradient}
@@ -85,9 +90,10 @@ class AlgorithmConfig:
         adapts: What moves in the inner loop: `all`, the `head`, the `body`, or names and patterns of parameters,
             separated by commas (`encoder.block4.*,head.*`).
         head: `learned`, `zero` (once), `zeroing` (the zeroing trick: zero again after every outer step), `first` (put
-            back to its first value), `shared` (one row for all classes) or `prototypes` (made of the support set).
+            back to its first value), `shared` (one row for all classes), or made of the support set: `prototypes`, a
+            `ridge` regression, or `attention` instead of a head.
         head_every: zeroing and first: only after every so many outer steps.
-        order: `second`, `first`, `implicit` or `reptile`.
+        order: `second`, `first`, `implicit`, `reptile`, or `joint`: one classifier over all training classes.
         second_from: second: first order before this outer step.
         rule: Inner optimizer: `sgd`, `momentum` or `adam`.
         learned_rates: Inner rates that are meta-learned: `none`, `one`, `layer`, `layer_step` or `weight`.
@@ -159,7 +165,7 @@ def build(config: AlgorithmConfig, learner: Learner, inner: InnerLoop) -> Algori
         inner,
         rule=axes.rule,
         learned_rates=axes.learned_rates,
-        start="prototypes" if axes.head == "prototypes" else "params",
+        start=cast("Start", axes.head) if axes.head in MADE else "params",
         per_step_norms=axes.per_step_norms,
         proximal=axes.proximal,
     )
@@ -168,8 +174,13 @@ def build(config: AlgorithmConfig, learner: Learner, inner: InnerLoop) -> Algori
         names -= learner.norm_names
     contrasts = axes.objective == "contrastive"
     algorithm = Algorithm(learner, inner, axes, names, CONTRASTIVE_RULES if contrasts else RULES)
-    if axes.head in ("shared", "prototypes") or contrasts:
+    if axes.head == "shared" or axes.head in MADE or contrasts:
         learner.linear_head(learner.initial_params())
+    if axes.order == "joint" and inner.steps:
+        raise ConfigError(
+            f"expected inner.steps=0 for order=joint, got {inner.steps}; it trains without an inner loop, and "
+            "evaluation.inner_steps is that of the test"
+        )
     if contrasts:
         algorithm.require_plain("objective=contrastive")
         if names != learner.head_names:

@@ -6,10 +6,12 @@ from typing import Literal, get_args
 from innerloop.errors import ConfigError, one_of
 from innerloop.inner import LearnedRates, Rule
 
-Head = Literal["learned", "zero", "zeroing", "first", "shared", "prototypes"]
-Order = Literal["second", "first", "implicit", "reptile"]
+Head = Literal["learned", "zero", "zeroing", "first", "shared", "prototypes", "ridge", "attention", "logistic"]
+Order = Literal["second", "first", "implicit", "reptile", "joint"]
 OuterLoss = Literal["last", "every_step"]
 Objective = Literal["query_loss", "contrastive"]
+# Heads that the support set makes, so that the head's own parameters stand unused.
+MADE = ("prototypes", "ridge", "attention")
 SWITCHES = ("interference", "coefficient_noise", "positives_only", "curvature")
 
 
@@ -22,12 +24,13 @@ class Axes:
             of parameters, separated by commas (`encoder.block4.*,head.*`).
         head: How the head starts, and what becomes of it between outer steps: `learned`; `zero` at the start, then
             learned; `zeroing`: zero at the start and again after every outer step (kao2022); `first`: put back to its
-            first value after every outer step; `shared`: one row for all classes (UNICORN, ye2022); `prototypes`, made
-            of the support set (triantafillou2020).
+            first value after every outer step; `shared`: one row for all classes (UNICORN, ye2022); or made of the
+            support set: `prototypes` (triantafillou2020), a `ridge` regression (bertinetto2019), or no head but
+            `attention` over the support features (vinyals2016). `logistic` is for tests (`evaluation.head`).
         head_every: zeroing and first: only after every so many outer steps.
         order: How an episode becomes a meta-gradient: `second` differentiates through the inner loop, `first` holds
             inner gradients constant, `implicit` differentiates the inner loop's optimum (iMAML), `reptile` follows the
-            adapted parameters.
+            adapted parameters, `joint` trains one classifier over all training classes, without tasks.
         second_from: second: first order before this outer step (antoniou2019).
         rule: The inner optimizer: `sgd`, `momentum` or `adam`.
         learned_rates: Which inner rates are meta-learned: `none`, `one`, one a `layer`, a layer and step
@@ -83,7 +86,8 @@ class Axes:
     @property
     def needs_classes(self) -> bool:
         """Whether targets have to be classes, not real values."""
-        return self.head == "prototypes" or self.objective == "contrastive"
+        contrastive = self.objective == "contrastive"
+        return contrastive or self.order == "joint" or self.head in ("prototypes", "attention")
 
     def _refuse_senseless(self) -> None:
         """Refuse combinations that mean nothing, each with its reason."""
@@ -122,9 +126,24 @@ class Axes:
                 "it has no gradient for one step's own parameters; use order first or second",
             ),
             (
-                self.head == "prototypes" and not differentiated,
-                f"another head for order={self.order}, got prototypes",
+                self.head in MADE and self.order in ("implicit", "reptile"),
+                f"another head for order={self.order}, got {self.head}",
                 "it has no way through a head made of the support set; use order first or second",
+            ),
+            (
+                self.head == "logistic",
+                "another head in training, got logistic",
+                "nothing can be differentiated through it; test with it by evaluation.head=logistic",
+            ),
+            (
+                self.head == "attention" and self.learned_rates != "none",
+                f"fixed rates with head=attention, got learned_rates={self.learned_rates}",
+                "there is no head left to adapt",
+            ),
+            (
+                self.order == "joint" and self.head not in MADE,
+                f"head={', '.join(MADE[:-1])} or {MADE[-1]} for order=joint, got {self.head}",
+                "the classes of a test have no row in the head that was trained",
             ),
             (
                 self.order == "implicit" and not self.proximal > 0,
