@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 from innerloop.algorithms import contrastive, fomaml, imaml, joint, maml, reptile
 from innerloop.algorithms.adapting import adapting_names
 from innerloop.algorithms.algorithm import Algorithm, MetaGradient, Rule
 from innerloop.algorithms.axes import MADE, Axes, Head, Objective, Order, OuterLoss
 from innerloop.errors import ConfigError, unknown_name
-from innerloop.inner import InnerLoop, LearnedRates, Start
+from innerloop.inner import InnerLoop, LearnedRates
 from innerloop.inner import Rule as InnerRule
 from innerloop.models import Learner
 
@@ -165,7 +165,7 @@ def build(config: AlgorithmConfig, learner: Learner, inner: InnerLoop) -> Algori
         inner,
         rule=axes.rule,
         learned_rates=axes.learned_rates,
-        start=cast("Start", axes.head) if axes.head in MADE else "params",
+        start=axes.start,
         per_step_norms=axes.per_step_norms,
         proximal=axes.proximal,
     )

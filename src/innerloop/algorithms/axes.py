@@ -1,10 +1,10 @@
 """The axes of the family: what each member decides, apart from the numbers of its inner loop."""
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 from innerloop.errors import ConfigError, one_of
-from innerloop.inner import LearnedRates, Rule
+from innerloop.inner import LearnedRates, Rule, Start
 
 Head = Literal["learned", "zero", "zeroing", "first", "shared", "prototypes", "ridge", "attention", "logistic"]
 Order = Literal["second", "first", "implicit", "reptile", "joint"]
@@ -82,6 +82,11 @@ class Axes:
                     f"expected algorithm.{name} of at least {least}, got {getattr(self, name)}; ask for more"
                 )
         self._refuse_senseless()
+
+    @property
+    def start(self) -> Start:
+        """What stands in the place of the head when the inner loop begins."""
+        return cast("Start", self.head) if self.head in MADE else "params"
 
     @property
     def needs_classes(self) -> bool:
