@@ -31,6 +31,7 @@ from worlds import (
 )
 
 EPISODE = vector_episode()
+BASELINES = ("protonet", "matchingnet", "r2d2", "pretrained")
 
 
 def started(algorithm, scale=0.3, seed=0):
@@ -66,6 +67,7 @@ AXES = {
     "narrowing to the last": {"outer_loss": "every_step", "last_from": 10},
     "norms by step": {"per_step_norms": True},
     "prototypes": {"head": "prototypes"},
+    "ridge": {"head": "ridge"},
     "proximal": {"proximal": 0.7},
     "body": {"adapts": "body"},
     "a layer by name": {"adapts": "body.*,head.bias"},
@@ -108,7 +110,9 @@ def test_second_order_is_the_slope_of_the_adapted_query_loss_on_every_axis(axes,
         assert dot(gradient, direction).item() == pytest.approx(expected, rel=2e-5, abs=1e-7)
 
 
-@pytest.mark.parametrize("name", ["one learned rate", "a rate a layer and step", "a rate a weight", "prototypes"])
+@pytest.mark.parametrize(
+    "name", ["one learned rate", "a rate a layer and step", "a rate a weight", "prototypes", "ridge"]
+)
 def test_first_order_is_the_slope_with_every_inner_gradient_held_constant(name):
     learner, _ = normed_learner()
     algorithm = algorithm_of("fomaml", learner, axes=AXES[name], lr=0.2, steps=3)
@@ -191,6 +195,22 @@ def test_more_steps_than_trained_use_the_last_learned_rate_and_norm():
     }
     again = algorithm.with_inner(steps=4).adapt(longer, EPISODE.support).adapted
     torch.testing.assert_close(again["head.weight"], path[-1]["head.weight"])
+
+
+@pytest.mark.parametrize("order", ["second", "first"])
+@pytest.mark.parametrize("name", [name for name in BASELINES if ALGORITHMS[name].axes.order == "second"])
+def test_a_baseline_without_inner_loop_is_the_slope_of_its_query_loss_in_either_order(name, order):
+    learner, _ = normed_learner()
+    algorithm = algorithm_of(name, learner, order=order, steps=0)
+    params = started(algorithm)
+    gradient = algorithm.meta_gradient(params, EPISODE).gradient
+    assert gradient.keys() == params.keys()
+
+    def loss(here):
+        return algorithm.query_loss(algorithm.adapt(here, EPISODE.support).adapted, EPISODE)[0].item()
+
+    for direction in directions(params):
+        assert dot(gradient, direction).item() == pytest.approx(slope(loss, params, direction), rel=2e-5, abs=1e-7)
 
 
 # Implicit
@@ -297,7 +317,7 @@ def permuted(episode, order):
 
 
 @pytest.mark.parametrize("steps", [1, 5])
-@pytest.mark.parametrize("head", ["zeroing", "shared", "prototypes", "learned"])
+@pytest.mark.parametrize("head", ["zeroing", "shared", "prototypes", "ridge", "learned"])
 def test_the_loss_does_not_depend_on_who_sits_in_which_slot_but_for_a_learned_head(head, steps):
     # THEORY C3.
     learner, _ = conv_learner()
@@ -471,6 +491,13 @@ def test_no_gradient_is_kept_of_the_steps_behind_when_only_the_end_is_wanted():
         ("maml", {"order": "implicit"}, "a proximal weight above 0 for order=implicit, got 0"),
         ("imaml", {"proximal": -1.0}, "proximal weight above 0"),
         ("maml", {"proximal": -1.0}, "proximal weight of at least 0, got -1.0"),
+        ("reptile", {"head": "ridge"}, "another head for order=reptile, got ridge"),
+        ("maml", {"head": "logistic"}, "another head in training, got logistic; .* evaluation.head=logistic"),
+        ("matchingnet", {"learned_rates": "one"}, "fixed rates with head=attention, got learned_rates=one"),
+        ("pretrained", {"head": "learned"}, "head=prototypes, ridge or attention for order=joint, got learned"),
+        ("pretrained", {"outer_loss": "every_step"}, "outer_loss=last for order=joint"),
+        ("pretrained", {}, "inner.steps=0 for order=joint, got 1; .* evaluation.inner_steps"),
+        ("matchingnet", {}, "0 inner steps with attention instead of a head, got 1"),
         ("boil", {"head": "zeroing"}, "adapts=all or head with head=zeroing, got body"),
         ("maml", {"cg_steps": 0}, "algorithm.cg_steps of at least 1, got 0"),
     ],
@@ -491,10 +518,10 @@ def test_rates_of_their_own_for_nobody_and_another_rate_for_learned_ones_are_ref
         algorithm_of("meta_sgd", learner).with_inner(lr=0.3)
 
 
-@pytest.mark.parametrize("name", ["meta_sgd", "protomaml", "boil", "reptile", "imaml"])
+@pytest.mark.parametrize("name", ["meta_sgd", "protomaml", "boil", "reptile", "imaml", *BASELINES])
 def test_the_contrastive_view_refuses_what_its_closed_forms_do_not_cover(name):
     learner, _ = normed_learner()
-    algorithm = algorithm_of(name, learner)
+    algorithm = algorithm_of(name, learner, steps=min(1, ALGORITHMS[name].steps))
     with pytest.raises(
         ConfigError, match="expected plain gradient descent of the head at one fixed rate for the prism, got"
     ):
@@ -504,8 +531,8 @@ def test_the_contrastive_view_refuses_what_its_closed_forms_do_not_cover(name):
 @pytest.mark.parametrize("name", sorted(ALGORITHMS))
 def test_every_preset_follows_its_gradient_downhill_on_the_sinusoid(name):
     """Regression for all algorithms: real targets need nothing special."""
-    if name == "protomaml":
-        pytest.skip("prototypes need classes")
+    if ALGORITHMS[name].axes.needs_classes:
+        pytest.skip("real targets are no classes")
     rng = generator(0, "wave")
     amplitude, phase = torch.rand(8, 1, generator=rng) * 4 + 0.5, torch.rand(8, 1, generator=rng) * 3
 
@@ -518,7 +545,8 @@ def test_every_preset_follows_its_gradient_downhill_on_the_sinusoid(name):
         torch.manual_seed(0)
         module = sequential(body=lambda: nn.Sequential(nn.Linear(1, 20), nn.Tanh()), head=lambda: nn.Linear(20, 1))
     learner = Learner(module)
-    algorithm = build(AlgorithmConfig(name), learner, InnerLoop(lr=0.02, steps=2, loss="mse"))
+    steps = min(2, ALGORITHMS[name].steps)
+    algorithm = build(AlgorithmConfig(name), learner, InnerLoop(lr=0.02, steps=steps, loss="mse"))
     params = algorithm.initial_params()
     before = after = 0.0
     for round_ in range(60):

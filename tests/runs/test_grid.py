@@ -123,7 +123,12 @@ def test_every_grid_that_ships_reads_and_all_its_cells_are_recipes(request):
         grid, base = read(place)
         sizes[place.stem] = len(cells(grid, base)) * len(grid.seeds)
         assert place.stem.startswith(base.data.name.replace("_", "-"))
-    assert sizes == {"omniglot-inner-steps": 45, "omniglot-interference-sources": 12, "tiny-imagenet-single-task": 30}
+    assert sizes == {
+        "omniglot-contrastive": 30,
+        "omniglot-inner-steps": 45,
+        "omniglot-interference-sources": 12,
+        "tiny-imagenet-single-task": 30,
+    }
 
 
 def test_the_sources_of_interference_are_removed_one_at_a_time_and_together(request):

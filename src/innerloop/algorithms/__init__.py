@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import NamedTuple
 
-from innerloop.algorithms import fomaml, imaml, maml, reptile
+from innerloop.algorithms import contrastive, fomaml, imaml, joint, maml, reptile
 from innerloop.algorithms.adapting import adapting_names
 from innerloop.algorithms.algorithm import Algorithm, MetaGradient, Rule
-from innerloop.algorithms.axes import Axes, Head, Order, OuterLoss
+from innerloop.algorithms.axes import MADE, Axes, Head, Objective, Order, OuterLoss
 from innerloop.errors import ConfigError, unknown_name
 from innerloop.inner import InnerLoop, LearnedRates
 from innerloop.inner import Rule as InnerRule
@@ -60,6 +60,14 @@ ALGORITHMS: Mapping[str, Preset] = {
     "imaml": Preset(Axes(order="implicit", proximal=2.0), 0.1, 16, "rajeswaran2019, algorithm 2"),
     "unicorn": Preset(Axes(head="shared"), 0.1, 5, "ye2022, section 4"),
     "protomaml": Preset(Axes(head="prototypes"), 0.1, 5, "triantafillou2020, section 3"),
+    "protonet": Preset(Axes(head="prototypes"), 0.1, 0, "snell2017, algorithm 1"),
+    "matchingnet": Preset(Axes(head="attention"), 0.1, 0, "vinyals2016, section 2.1"),
+    "r2d2": Preset(Axes(head="ridge"), 0.1, 0, "bertinetto2019, section 3.2"),
+    "pretrained": Preset(Axes(adapts="head", head="prototypes", order="joint"), 0.1, 0, "chen2019, section 3.1"),
+    "contrastive_fo": Preset(
+        Axes(adapts="head", order="first", objective="contrastive"), 0.4, 1, "kao2022, equation 7"
+    ),
+    "contrastive_so": Preset(Axes(adapts="head", objective="contrastive"), 0.4, 1, "kao2022, equations 8 and 10"),
 }
 
 RULES: Mapping[Order, Rule] = {
@@ -67,7 +75,10 @@ RULES: Mapping[Order, Rule] = {
     "first": fomaml.meta_gradient,
     "implicit": imaml.meta_gradient,
     "reptile": reptile.meta_gradient,
+    "joint": joint.meta_gradient,
 }
+
+CONTRASTIVE_RULES: Mapping[Order, Rule] = {"second": contrastive.meta_gradient, "first": contrastive.meta_gradient}
 
 
 @dataclass(frozen=True)
@@ -79,9 +90,10 @@ class AlgorithmConfig:
         adapts: What moves in the inner loop: `all`, the `head`, the `body`, or names and patterns of parameters,
             separated by commas (`encoder.block4.*,head.*`).
         head: `learned`, `zero` (once), `zeroing` (the zeroing trick: zero again after every outer step), `first` (put
-            back to its first value), `shared` (one row for all classes) or `prototypes` (made of the support set).
+            back to its first value), `shared` (one row for all classes), or made of the support set: `prototypes`, a
+            `ridge` regression, or `attention` instead of a head.
         head_every: zeroing and first: only after every so many outer steps.
-        order: `second`, `first`, `implicit` or `reptile`.
+        order: `second`, `first`, `implicit`, `reptile`, or `joint`: one classifier over all training classes.
         second_from: second: first order before this outer step.
         rule: Inner optimizer: `sgd`, `momentum` or `adam`.
         learned_rates: Inner rates that are meta-learned: `none`, `one`, `layer`, `layer_step` or `weight`.
@@ -90,6 +102,11 @@ class AlgorithmConfig:
         per_step_norms: BatchNorm's scale and shift of their own at every inner step.
         proximal: Weight of half the squared distance from the start in the inner loss; iMAML's lambda.
         cg_steps: implicit: steps of conjugate gradients.
+        objective: The `query_loss`, or the `contrastive` loss it amounts to where the head alone adapts.
+        interference: contrastive: whether what the head before adaptation adds is part of it.
+        coefficient_noise: contrastive: whether coefficients have their part that an even support output lacks.
+        positives_only: contrastive: whether pairs of different classes are left out.
+        curvature: contrastive: whether the second order's term that the paper leaves out is added.
     """
 
     name: str = "fomaml"
@@ -105,6 +122,11 @@ class AlgorithmConfig:
     per_step_norms: bool | None = None
     proximal: float | None = None
     cg_steps: int | None = None
+    objective: Objective | None = None
+    interference: bool | None = None
+    coefficient_noise: bool | None = None
+    positives_only: bool | None = None
+    curvature: bool | None = None
 
     def __post_init__(self) -> None:
         if self.name not in ALGORITHMS:
@@ -143,7 +165,7 @@ def build(config: AlgorithmConfig, learner: Learner, inner: InnerLoop) -> Algori
         inner,
         rule=axes.rule,
         learned_rates=axes.learned_rates,
-        start="prototypes" if axes.head == "prototypes" else "params",
+        start=axes.start,
         per_step_norms=axes.per_step_norms,
         proximal=axes.proximal,
     )
@@ -154,8 +176,21 @@ def build(config: AlgorithmConfig, learner: Learner, inner: InnerLoop) -> Algori
         raise ConfigError(
             f"expected a parameter that adapts, got none for adapts={axes.adapts}; set requires_grad=True on some"
         )
-    algorithm = Algorithm(learner, inner, axes, names, RULES)
-    if axes.head in ("shared", "prototypes"):
+    contrasts = axes.objective == "contrastive"
+    algorithm = Algorithm(learner, inner, axes, names, CONTRASTIVE_RULES if contrasts else RULES)
+    if axes.head == "shared" or axes.head in MADE or contrasts:
         learner.linear_head(learner.initial_params())
+    if axes.order == "joint" and inner.steps:
+        raise ConfigError(
+            f"expected inner.steps=0 for order=joint, got {inner.steps}; it trains without an inner loop, and "
+            "evaluation.inner_steps is that of the test"
+        )
+    if contrasts:
+        algorithm.require_plain("objective=contrastive")
+        if names != learner.head_names:
+            raise ConfigError(
+                f"expected all of the head and nothing else to adapt with objective=contrastive, got "
+                f"{', '.join(sorted(names))}; set algorithm.adapts to head"
+            )
     algorithm.initial_params()
     return algorithm

@@ -11,10 +11,20 @@ from typing import Any, NamedTuple
 from torch import Tensor
 
 from innerloop.algorithms.axes import Axes, Order
-from innerloop.algorithms.heads import tied_gradient, tied_head
-from innerloop.data.episode import Episode, Examples
+from innerloop.algorithms.heads import few_rows, tied_gradient, tied_head
+from innerloop.data.episode import Episode, Examples, require_classes
 from innerloop.errors import ConfigError
-from innerloop.inner import InnerLoop, Trajectory, adapt, descend, initial_norms, initial_rates, loss_of
+from innerloop.inner import (
+    InnerLoop,
+    Trajectory,
+    adapt,
+    attended,
+    descend,
+    initial_norms,
+    initial_rates,
+    initial_ridge,
+    loss_of,
+)
 from innerloop.models import Learner
 from innerloop.models.randomness import seeded
 from innerloop.params import zeroed
@@ -56,6 +66,20 @@ class Algorithm:
     names: frozenset[str]
     rules: Mapping[Order, Rule]
 
+    def __post_init__(self) -> None:
+        if self.inner.start != "attention":
+            return
+        if self.inner.steps:
+            raise ConfigError(
+                f"expected 0 inner steps with attention instead of a head, got {self.inner.steps}; there is no head "
+                "to adapt, so set inner.steps (at test evaluation.inner_steps) to 0"
+            )
+        if self.inner.loss == "mse":
+            raise ConfigError(
+                "expected inner.loss=cross_entropy with attention instead of a head, got mse; its outputs are "
+                "logarithms of probabilities"
+            )
+
     @property
     def adapts(self) -> str:
         """What moves in the inner loop: `all`, `head`, `body`, or patterns."""
@@ -67,14 +91,15 @@ class Algorithm:
         return self.axes.order
 
     def initial_params(self) -> Params:
-        """Return all that is meta-learned, as it begins: the learner's parameters, learned rates, per-step norms."""
+        """Return all that is meta-learned, as it begins: the learner's parameters, learned rates, and so on."""
         params = self.learner.initial_params()
         if self.axes.head in ("zero", "zeroing"):
             params = zeroed(params, self.learner.head_names)
         elif self.axes.head == "shared":
             params = tied_head(self.learner, params)
         rates = initial_rates(self.inner, params, self.names)
-        return {**params, **initial_norms(self.learner, self.inner, params), **rates}
+        ridge = initial_ridge(params) if self.axes.head == "ridge" else {}
+        return {**params, **initial_norms(self.learner, self.inner, params), **rates, **ridge}
 
     def adapt(
         self, params: Params, support: Examples, differentiable: bool = False, weights: Tensor | None = None
@@ -87,7 +112,8 @@ class Algorithm:
             differentiable: Whether somebody will differentiate through the inner gradients.
             weights: How much each support example's loss counts [example]; all alike when None.
         """
-        return adapt(self.learner, self.inner, self.names, params, support, differentiable, weights)
+        start = self._for_task(params, support)
+        return adapt(self.learner, self.inner, self.names, start, support, differentiable, weights)
 
     def adapted(self, params: Params, *supports: Examples) -> Params:
         """Return the parameters after the inner loop alone, in memory that does not grow with its steps.
@@ -96,14 +122,14 @@ class Algorithm:
             params: Where the inner loop starts.
             supports: The examples of each step in turn, from the first again after the last.
         """
-        here = params
-        for position in descend(self.learner, self.inner, self.names, params, supports):
+        here = self._for_task(params, supports[0])
+        for position in descend(self.learner, self.inner, self.names, here, supports):
             here = position.params
         return here
 
     def query_loss(self, params: Params, episode: Episode) -> tuple[Scalar, Tensor]:
         """Return the loss of `params` on the query set as they are, and the logits."""
-        logits = self.learner.logits(params, episode.query.inputs, reference=episode.support.inputs)
+        logits = self._outputs(params, episode)
         return loss_of(self.inner.loss)(logits, episode.query.targets), logits
 
     def meta_gradient(self, params: Params, episode: Episode, step: int = 0, seed: int = 0) -> MetaGradient:
@@ -140,7 +166,8 @@ class Algorithm:
 
     def with_order(self, order: Order) -> "Algorithm":
         """Return the same algorithm with another order of the meta-gradient from the first outer step on."""
-        return replace(self, axes=replace(self.axes, order=order, second_from=0))
+        curvature = self.axes.curvature and order == "second"
+        return replace(self, axes=replace(self.axes, order=order, second_from=0, curvature=curvature))
 
     def require_plain(self, what: str) -> None:
         """Refuse what the closed forms of the contrastive view do not cover.
@@ -161,5 +188,18 @@ class Algorithm:
             if holds:
                 raise ConfigError(
                     f"expected plain gradient descent of the head at one fixed rate for {what}, got {got}; "
-                    "explain a run without it"
+                    "do without one of the two"
                 )
+
+    def _outputs(self, params: Params, episode: Episode) -> Tensor:
+        support, query = episode
+        if self.inner.start != "attention":
+            return self.learner.logits(params, query.inputs, reference=support.inputs)
+        require_classes(support, "to attend to")
+        features = self.learner.features(params, query.inputs, reference=support.inputs)
+        rows = len(self.learner.linear_head(params)[0])
+        return attended(self.learner.features(params, support.inputs), support.targets, features, rows)
+
+    def _for_task(self, params: Params, support: Examples) -> Params:
+        """Return the parameters with rows of the task's own, where those of the head belong to all training classes."""
+        return few_rows(self.learner, params, support) if self.order == "joint" else params

@@ -12,7 +12,7 @@ paper draws them; the outer optimizer is that of the recipe (the paper's is sgd 
 import torch
 
 from innerloop.algorithms.algorithm import Algorithm, MetaGradient
-from innerloop.data.episode import Episode, Examples
+from innerloop.data.episode import Episode, Examples, joined
 from innerloop.inner import accuracy
 from innerloop.params import add
 from innerloop.shapes import Params
@@ -31,7 +31,7 @@ def minibatches(episode: Episode, count: int) -> list[Examples]:
 
     Examples are dealt in turn, class after class, so that parts differ by one at most.
     """
-    inputs, targets = (torch.cat([one, other]) for one, other in zip(*episode, strict=True))
+    inputs, targets = joined(episode)
     order = torch.arange(len(targets))
     if not targets.is_floating_point():
         order = targets.argsort(stable=True)

@@ -1,11 +1,13 @@
 """The inner loop: what a learner does with a support set."""
 
 from innerloop.inner.adapt import Position, Trajectory, adapt, descend
+from innerloop.inner.attention import attended
 from innerloop.inner.gradient import final_gradient
 from innerloop.inner.loop import InnerLoop, LearnedRates, Rule, Start
 from innerloop.inner.loss import LOSSES, Loss, accuracy, loss_of, weighted
 from innerloop.inner.norms import initial_norms
 from innerloop.inner.rates import initial_rates
+from innerloop.inner.ridge import initial_ridge
 
 __all__ = [
     "LOSSES",
@@ -18,10 +20,12 @@ __all__ = [
     "Trajectory",
     "accuracy",
     "adapt",
+    "attended",
     "descend",
     "final_gradient",
     "initial_norms",
     "initial_rates",
+    "initial_ridge",
     "loss_of",
     "weighted",
 ]

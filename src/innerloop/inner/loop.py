@@ -10,7 +10,7 @@ from innerloop.inner.loss import LOSSES, Loss
 
 Rule = Literal["sgd", "momentum", "adam"]
 LearnedRates = Literal["none", "one", "layer", "layer_step", "weight"]
-Start = Literal["params", "prototypes"]
+Start = Literal["params", "zero", "prototypes", "ridge", "logistic", "attention"]
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,8 @@ class InnerLoop:
         betas: adam: how much of the mean and of the mean square is kept.
         learned_rates: Which rates are meta-learned: `none`, `one` for all, one a `layer` (parameter tensor), one a
             layer and step (`layer_step`), or one a `weight`.
-        start: What the head starts from: its `params` as they are, or `prototypes`, made of the support set.
+        start: What the head starts from: its `params` as they are, `zero`, or what is made of the support set:
+            `prototypes`, `ridge` or `logistic` (for tests) regression, or `attention` instead of a head.
         per_step_norms: Whether BatchNorm has a scale and shift of its own, meta-learned, at every inner step.
         proximal: Weight of half the squared distance from the start, added to the support loss; iMAML's lambda.
     """

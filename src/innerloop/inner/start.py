@@ -1,47 +1,69 @@
-"""What the inner loop starts from: the parameters as they are, or a head made of the support set.
+"""What stands in the place of the head when the inner loop begins: its parameters, or what the support set makes.
 
+    params        the head as it is
+    zero          weight and bias 0
     prototypes    weight[k] = 2 centre[k],  bias[k] = -centre[k] . centre[k]
+    ridge         ridge regression from features to targets
+    logistic      logistic regression, for tests alone
+    attention     no head: attention over the support features takes its place, and nothing is left to adapt
 
 With prototypes the logits before any inner step order classes by Euclidean distance to their centres, as a ProtoNet
-does; without inner steps it *is* a ProtoNet. Gradients flow through the centres, at first order too.
-Source: triantafillou2020, section 3 (Proto-MAML); snell2017, section 2.4.
+does; without inner steps it *is* a ProtoNet. Gradients flow through prototypes and ridge regression, at first order
+too. Source: triantafillou2020, section 3 (Proto-MAML); snell2017, section 2.4; the others where they are written.
 """
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from innerloop.data.episode import Examples
-from innerloop.errors import ConfigError, DataError
+from innerloop.data.episode import Examples, require_classes
+from innerloop.errors import ConfigError
+from innerloop.inner.logistic import logistic_head
 from innerloop.inner.loop import InnerLoop
+from innerloop.inner.ridge import ridge_head
 from innerloop.models import Learner
+from innerloop.params import zeroed
 from innerloop.shapes import Params
 
-# How far below all others the logit of a slot lies that has no example.
+# How far below all others the bias of a slot lies that has no example.
 BEYOND = 1e4
 
 
 def started(learner: Learner, inner: InnerLoop, params: Params, support: Examples) -> Params:
     """Return the parameters before the first inner step on this support set."""
-    if inner.start == "params":
+    if inner.start in ("params", "attention"):
         return params
-    return {**params, **_prototypes(learner, params, support)}
+    if inner.start == "zero":
+        return zeroed(params, learner.head_names)
+    return {**params, **_made(learner, inner, params, support)}
 
 
-def centres(features: Tensor, targets: Tensor, n_way: int) -> tuple[Tensor, Tensor]:
-    """Return each slot's mean feature [way feature], 0 where it has no example, and its number of examples [way]."""
-    hot = F.one_hot(targets, n_way).to(features.dtype)
-    counts = hot.sum(0)
-    return hot.T @ features / counts.clamp(min=1)[:, None], counts
+def centres(features: Tensor, targets: Tensor, rows: int) -> Tensor:
+    """Return each slot's mean feature [row feature], 0 where it has no example."""
+    hot = F.one_hot(targets, rows).to(features.dtype)
+    return hot.T @ features / hot.sum(0).clamp(min=1)[:, None]
 
 
-def _prototypes(learner: Learner, params: Params, support: Examples) -> Params:
+def _made(learner: Learner, inner: InnerLoop, params: Params, support: Examples) -> Params:
     weight, bias = learner.linear_head(params)
+    rows = len(weight)
     if bias is None:
-        raise ConfigError("expected a head with a bias to start as prototypes, got none; set model.head_bias to true")
-    if support.targets.is_floating_point():
-        raise DataError("expected classes to make prototypes of, got real targets; choose another start of the head")
-    middle, counts = centres(learner.features(params, support.inputs), support.targets, len(weight))
-    own = -(middle**2).sum(1)
-    own = torch.where(counts > 0, own, own.min().detach() - BEYOND)
-    return {f"{learner.head}.weight": 2 * middle, f"{learner.head}.bias": own}
+        raise ConfigError(
+            f"expected a head with a bias to start as {inner.start}, got none; set model.head_bias to true"
+        )
+    if inner.start == "ridge":
+        weight, bias = ridge_head(learner, params, support, rows)
+    else:
+        require_classes(support, f"to make {'prototypes' if inner.start == 'prototypes' else 'a logistic head'} of")
+        features = learner.features(params, support.inputs)
+        make = _prototypes if inner.start == "prototypes" else logistic_head
+        weight, bias = make(features, support.targets, rows)
+    if not support.targets.is_floating_point():
+        seen = F.one_hot(support.targets, rows).any(0)
+        bias = torch.where(seen, bias, bias.min().detach() - BEYOND)
+    return {f"{learner.head}.weight": weight, f"{learner.head}.bias": bias}
+
+
+def _prototypes(features: Tensor, targets: Tensor, rows: int) -> tuple[Tensor, Tensor]:
+    middle = centres(features, targets, rows)
+    return 2 * middle, -(middle**2).sum(1)

@@ -17,10 +17,11 @@ from innerloop.figures import episode as episode_figure
 from innerloop.figures import training as training_figure
 from innerloop.figures.registry import FIGURES
 from innerloop.figures.style import to_svg
+from innerloop.inner import Start
 from innerloop.report import sentences
 from innerloop.report.html import card, document, section
 from innerloop.report.sections import SECTIONS
-from innerloop.report.words import capital, listed
+from innerloop.report.words import HEADS, capital, listed
 from innerloop.runs import KeptEvaluation, KeptExplanation, OpenedRun
 from innerloop.runs.recipe import to_yaml
 from innerloop.statistics import Interval
@@ -66,7 +67,8 @@ def _tests(runs: Sequence[OpenedRun]) -> list[Test]:
     for run in runs:
         for kept in run.evaluations():
             result = kept.evaluation
-            adapted = (result.inner_steps, result.inner_lr, result.transductive, kept.checkpoint)
+            rate = result.inner_lr if result.inner_steps else None  # without a step it says nothing
+            adapted = (result.head, result.inner_steps, rate, result.transductive, kept.checkpoint)
             episodes = result.manifest or (result.shape, result.seed, len(result.as_trained))
             key = (result.data_set, result.split, episodes, *adapted)
             found.setdefault(key, {})[training_figure.label(run)] = kept
@@ -142,7 +144,7 @@ def _curves(runs: Sequence[OpenedRun]) -> str:
         card(
             _drawn(runs, "validation", "accuracy"),
             f"{sentences.speed(runs)} Accuracy after adaptation on {counts} fixed meta-validation "
-            "episodes, with the head as training left it.",
+            f"episodes, with {listed(list(dict.fromkeys(HEADS[_head(run)] for run in runs)))}.",
             "Learning curves",
         ),
         card(
@@ -153,6 +155,10 @@ def _curves(runs: Sequence[OpenedRun]) -> str:
         ),
     ]
     return section("How fast they learn", cards)
+
+
+def _head(run: OpenedRun) -> Start:
+    return run.recipe.evaluation.head or run.recipe.algorithm.axes.start
 
 
 def _counts(numbers: Iterable[int]) -> str:
@@ -179,6 +185,8 @@ def _table(test: Test) -> str:
         (f"adapted, {taken}", lambda result: result.interval()),
         (f"head zeroed, {taken}", lambda result: result.interval(zero_head=True)),
     ]
+    if sample.head != "params":  # nothing is left of the head that could be zeroed
+        columns.pop()
     highest = max if sample.measure == "accuracy" else min
     best = [highest(measure(result).mean for result in results.values()) for _, measure in columns]
     rows = []
@@ -198,10 +206,11 @@ def _table(test: Test) -> str:
     )
     checkpoints = sorted({kept.checkpoint for kept in test.kept.values()})
     measured = "Accuracy in percent" if sample.measure == "accuracy" else "Query loss"
+    made = "" if sample.head == "params" else f", {HEADS[sample.head]}"
     note = (
         f"{measured}, mean and 95% interval over {len(sample.as_trained)} episodes with "
-        f"{sample.shape.n_queries} queries a class, {sample.source}, inner rate {sample.inner_lr:g}, "
-        f"{listed(checkpoints)} checkpoint. {normalised}"
+        f"{sample.shape.n_queries} queries a class, {sample.source}{made}, "
+        f"inner rate {sample.inner_lr:g}, {listed(checkpoints)} checkpoint. {normalised}"
     )
     said = sentences.comparison(results)
     return (
@@ -322,11 +331,8 @@ def _told_together(kept: KeptExplanation) -> tuple[object, ...]:
 
 def _asked_for(run: OpenedRun, kept: KeptExplanation) -> tuple[float, int] | None:
     """Return the inner rate and steps where they are not the run's own; runs of different own ones are compared."""
-    inner, test = run.recipe.inner_loop, run.recipe.evaluation
-    own = (
-        inner.lr if test.inner_lr is None else test.inner_lr,
-        inner.steps if test.inner_steps is None else test.inner_steps,
-    )
+    inner = run.recipe.inner_loop
+    own = run.recipe.evaluation.loop(inner.lr, inner.steps)
     loop = (kept.inner_lr, kept.inner_steps)
     return None if loop in (own, (inner.lr, inner.steps)) else loop
 

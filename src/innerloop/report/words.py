@@ -1,8 +1,19 @@
 """Numbers and lists as words."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from innerloop.inner import Start
 from innerloop.statistics import Interval
+
+# What stands in the place of the head at test, for a reader.
+HEADS: Mapping[Start, str] = {
+    "params": "the head as training left it",
+    "zero": "a head of zeros",
+    "prototypes": "the nearest class centre for a head",
+    "ridge": "ridge regression on the support features for a head",
+    "logistic": "logistic regression on the support features for a head",
+    "attention": "attention over the support features for a head",
+}
 
 
 def percent(interval: Interval) -> str:

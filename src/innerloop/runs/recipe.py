@@ -18,7 +18,7 @@ from innerloop.data.augment import Augmentation, check_fits
 from innerloop.data.episode import Batch, Episode, EpisodeShape, stacked, with_slots
 from innerloop.data.family import Family
 from innerloop.data.sampler import check, draw, draw_batch
-from innerloop.data.split import TRAIN, VALIDATION, DataSet, Split
+from innerloop.data.split import TRAIN, VALIDATION, DataSet, Split, with_classes
 from innerloop.data.storage import Watch, unwatched
 from innerloop.errors import ConfigError, one_of
 from innerloop.inner import InnerLoop
@@ -164,7 +164,10 @@ def build(recipe: Recipe, watch: Watch = unwatched) -> Workshop:
     if recipe.record.validation or probed:
         check(data.split(VALIDATION), recipe.episode)
     _refuse_mismatch(recipe, train)
-    algorithm = untrained(recipe, train)
+    algorithm = untrained(recipe, train, len(with_classes(train)) if recipe.algorithm.axes.order == "joint" else None)
+    recipe.evaluation.applied_to(algorithm)  # refuses what does not fit before anything is written
+    if recipe.record.contrast:
+        algorithm.require_plain("record.contrast")
     start = initial_state(algorithm, algorithm.initial_params())
     return Workshop(data, algorithm, start)
 
@@ -172,6 +175,12 @@ def build(recipe: Recipe, watch: Watch = unwatched) -> Workshop:
 def _refuse_mismatch(recipe: Recipe, split: Split | Family) -> None:
     if not isinstance(split, Family) or split.outputs is None:
         return
+    if recipe.algorithm.axes.needs_classes or recipe.evaluation.head not in (None, "zero", "ridge"):
+        which = recipe.algorithm.name if recipe.algorithm.axes.needs_classes else f"head '{recipe.evaluation.head}'"
+        raise ConfigError(
+            f"expected data with classes for {which}, got the real targets of '{split.data_set}'; choose another of "
+            "the two"
+        )
     if recipe.inner.loss != "mse":
         raise ConfigError(
             f"expected --inner.loss=mse for the real targets of '{split.data_set}', got {recipe.inner.loss}"
@@ -183,9 +192,9 @@ def _refuse_mismatch(recipe: Recipe, split: Split | Family) -> None:
         )
 
 
-def untrained(recipe: Recipe, split: Split | Family) -> Algorithm:
-    """Build the recipe's algorithm, with a head for the split's classes or real outputs."""
-    outputs = split.outputs if isinstance(split, Family) and split.outputs else recipe.episode.ways
+def untrained(recipe: Recipe, split: Split | Family, rows: int | None = None) -> Algorithm:
+    """Build the recipe's algorithm, with a head for the episodes' classes or real outputs, or of so many rows."""
+    outputs = rows or (split.outputs if isinstance(split, Family) else None) or recipe.episode.ways
     learner = build_learner(recipe.model, split.input_shape, outputs, recipe.seed)
     return build_algorithm(recipe.algorithm, learner, recipe.inner_loop)
 
@@ -195,10 +204,11 @@ def training_batch(recipe: Recipe, data: DataSet, step: int) -> Batch:
     tasks, pool = recipe.training.tasks, recipe.training.pool
     split, seed = data.split(TRAIN), derived_seed(recipe.seed, "training")
     indices = range(step * tasks, (step + 1) * tasks)
+    numbered = recipe.algorithm.axes.order == "joint"
     if not pool:
-        return draw_batch(split, recipe.episode, seed, indices, recipe.augmentation)
-    again = [draw(split, recipe.episode, seed, index % pool, recipe.augmentation) for index in indices]
-    if recipe.episode.labels == "shuffled":
+        return draw_batch(split, recipe.episode, seed, indices, recipe.augmentation, numbered=numbered)
+    again = [draw(split, recipe.episode, seed, index % pool, recipe.augmentation, numbered) for index in indices]
+    if recipe.episode.labels == "shuffled" and not numbered:
         again = [_dealt(episode, seed, index) for episode, index in zip(again, indices, strict=True)]
     return stacked(again)
 
