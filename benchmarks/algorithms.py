@@ -40,7 +40,7 @@ def one(name: str, seed: int, root: str, folder: Path) -> dict[str, float]:
             raise SystemExit(f"{name}, seed {seed}, ended with exit code {os.waitstatus_to_exitcode(status)}")
         cost = {"seconds": time.perf_counter() - started, "mebibytes": used.ru_maxrss / 1024}
         subprocess.run(
-            [sys.executable, "-m", "innerloop", "evaluate", str(run), "--checkpoint=last", "--episodes=600"],
+            [sys.executable, "-m", "innerloop", "evaluate", str(run), "--checkpoint=last", "--episodes=300"],
             check=True,
             stdout=subprocess.DEVNULL,
         )

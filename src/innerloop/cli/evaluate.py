@@ -19,7 +19,7 @@ from innerloop.data.sampler import check, choose
 from innerloop.data.split import TEST, TRAIN, Split, with_classes
 from innerloop.errors import ConfigError, DataError
 from innerloop.report.sentences import written
-from innerloop.report.words import HEADS
+from innerloop.report.words import HEADS, rate
 from innerloop.runs import KeptEvaluation, OpenedRun, Which, open_run
 from innerloop.training import Evaluation, EvaluationConfig, TestHead, evaluate
 
@@ -167,5 +167,5 @@ def about(result: Evaluation, manifest: str | None = None) -> str:
     made = "" if result.head == "params" else f"{HEADS[result.head]}; "
     return (
         f"{kind}; mean and 95% interval over {len(result.as_trained)} episodes; {source}; "
-        f"{made}inner rate {result.inner_lr:g}"
+        f"{made}{rate(result.inner_lr, result.learned_rates)}"
     )

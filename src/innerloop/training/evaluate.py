@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -15,7 +15,7 @@ from innerloop.data.family import Family
 from innerloop.data.sampler import Choice, check, draw, gather
 from innerloop.data.split import Split
 from innerloop.errors import ConfigError, DivergedError, one_of
-from innerloop.inner import Start, accuracy
+from innerloop.inner import LearnedRates, Start, accuracy
 from innerloop.params import zeroed
 from innerloop.shapes import Params
 from innerloop.statistics import Interval, mean_interval
@@ -58,16 +58,15 @@ class EvaluationConfig:
         return lr if self.inner_lr is None else self.inner_lr, usual if self.inner_steps is None else self.inner_steps
 
     def applied_to(self, algorithm: Algorithm) -> Algorithm:
-        """Return the algorithm as it adapts at test time.
+        """Return the algorithm as it adapts at test time, with dropout off.
 
         Raises:
             ConfigError: A rate where rates are learned, or steps where there is no head to adapt.
         """
         steps = self.loop(algorithm.inner.lr, algorithm.inner.steps)[1]
         changes = {"lr": self.inner_lr, "start": self.head}
-        return algorithm.with_inner(
-            steps=steps, **{name: value for name, value in changes.items() if value is not None}
-        )
+        given = {name: value for name, value in changes.items() if value is not None}
+        return replace(algorithm, learner=algorithm.learner.tested()).with_inner(steps=steps, **given)
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +78,7 @@ class Evaluation:
         split: Name of its split.
         shape: Ways, shots and queries.
         seed: The episodes are those of this seed; None where a manifest named them.
-        inner_lr: Adaptation rate.
+        inner_lr: Adaptation rate; where rates are learned, the value they began with.
         transductive: Whether query examples were normalised by one another.
         measure: `accuracy`, or for real-valued targets the query `loss`.
         as_trained: The measure, accuracy in [0, 1], with the head as training left it; the first column [episode, 0]
@@ -90,6 +89,7 @@ class Evaluation:
             tasks that a formula gives.
         head: What stood in the place of the head before adaptation: its own `params`, or something else as in
             `InnerLoop.start`.
+        learned_rates: Which rates were learned.
     """
 
     data_set: str
@@ -103,6 +103,7 @@ class Evaluation:
     measure: Measure = "accuracy"
     manifest: str | None = None
     head: Start = "params"
+    learned_rates: LearnedRates = "none"
 
     @property
     def title(self) -> str:
@@ -198,6 +199,7 @@ def evaluate(
         np.array(with_zero),
         measure,
         head=algorithm.inner.start,
+        learned_rates=algorithm.inner.learned_rates,
     )
 
 
