@@ -103,3 +103,28 @@ def test_a_sweep_tests_each_cell_with_its_own_head_and_says_so(trained, plain):
         for place in sorted((trained.folder / "swept").glob("*/seed-0/evaluation-*.json"))
     ]
     assert heads == ["logistic", "params", "prototypes"]
+
+
+def test_learners_that_adapt_in_different_ways_share_a_table_that_says_how(shell, small):
+    few = ("--episodes=3", "--checkpoint=last")
+    for name in ("fomaml", "maml_pp", "meta_sgd", "protonet"):
+        shell("train", *small, "--record.contrast=0", "--training.steps=1", f"--algorithm.name={name}", f"--out={name}")
+        said = shell("evaluate", name, *few)
+    shell("evaluate", "fomaml", *few, "--inner_steps=5", "--inner_lr=0.1")
+    shell("report", "fomaml", "maml_pp", "meta_sgd", "protonet", "--out=all.html")
+    tables = (shell.folder / "all.html").read_text().split("<h2>Test: ")[1:]
+    assert len(tables) == 2
+    both = [table.split("</p>")[0] + table for table in tables]
+    joint = next(table for table in both if "each learner's own way of adapting" in table)
+    for way in (
+        "1 step, inner rate 0.4",
+        "5 steps, learned inner rates, one a layer and step from 0.1",
+        "1 step, learned inner rates, one a weight from 0.1",
+        "no inner step",
+    ):
+        assert way in joint
+    assert "head zeroed" not in joint
+    asked = next(table for table in both if table is not joint)
+    assert "5 steps, inner rate 0.1" in asked
+    assert "no inner step" not in asked
+    assert "inner rate" not in said.split("the nearest class centre")[0]

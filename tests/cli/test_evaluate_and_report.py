@@ -127,8 +127,8 @@ def test_a_manifest_lets_another_run_be_tested_on_the_very_same_episodes(trained
     assert (again["evaluation"]["seed"], again["evaluation"]["manifest"]) == (None, digest)
     trained("report", "random", "zeroing", "--out=paired.html")
     page = (trained.folder / "paired.html").read_text()
-    rows = page.split("seed 11, inner rate")[0].rsplit("<table>", 1)[1]
-    assert f"manifest {digest}, inner rate" not in page
+    rows = page.split("seed 11, 1 step, inner rate")[0].rsplit("<table>", 1)[1]
+    assert f"manifest {digest}, 1 step, inner rate" not in page
     assert rows.count("<tr><td>") == 2  # the same episodes, named by a seed and by a manifest, share a table
     assert "got 'typeface' test" in trained.refused(
         "evaluate", "random", f"--manifest={manifest}", "--data.name=digits"
@@ -160,7 +160,7 @@ def test_a_report_says_which_manifest_the_episodes_are_of(trained):
     trained("evaluate", "alone13", f"--manifest={manifest}", "--checkpoint=last")
     trained("report", "alone13")
     (kept,) = open_run(alone).evaluations()
-    assert f"episodes of manifest {kept.evaluation.manifest}, inner rate" in (alone / "report.html").read_text()
+    assert f"episodes of manifest {kept.evaluation.manifest}, 1 step, inner rate" in (alone / "report.html").read_text()
 
 
 def own_arrays(folder, seed, labels=6):
