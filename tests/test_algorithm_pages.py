@@ -18,19 +18,6 @@ FOLDER = Path(__file__).resolve().parents[1] / "docs" / "algorithms"
 README = (FOLDER / "README.md").read_text()
 ROOMS = {each.name: each.type for each in fields(Recipe) if is_dataclass(each.type)}
 
-# Written ahead of their algorithms; each is held to everything below as soon as it is registered.
-AWAITED = frozenset({"protonet", "matchingnet", "r2d2", "pretrained", "contrastive_fo", "contrastive_so"})
-AWAITED_OPTIONS = frozenset(
-    {
-        "algorithm.objective",
-        "algorithm.interference",
-        "algorithm.coefficient_noise",
-        "algorithm.positives_only",
-        "algorithm.curvature",
-        "evaluation.head",
-    }
-)
-
 
 def names_of(page):
     """The algorithms that a page's first line names."""
@@ -41,7 +28,6 @@ def names_of(page):
 
 PAGES = sorted(page for page in FOLDER.glob("*.md") if page.name != "README.md")
 NAMES = {page: names_of(page) for page in PAGES}
-LIVE = [page for page in PAGES if set(NAMES[page]) <= ALGORITHMS.keys()]
 
 
 def fenced(text, language=""):
@@ -80,7 +66,7 @@ def default_of(name, room, option):
 def test_every_algorithm_has_one_page_and_no_page_is_of_another():
     named = [name for names in NAMES.values() for name in names]
     assert len(named) == len(set(named))
-    assert ALGORITHMS.keys() <= set(named) <= ALGORITHMS.keys() | AWAITED
+    assert set(named) == ALGORITHMS.keys()
 
 
 @pytest.fixture(scope="module")
@@ -92,14 +78,14 @@ def beginning():
     return names
 
 
-@pytest.mark.parametrize("page", LIVE, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_the_python_of_every_page_runs_as_it_stands(page, beginning):
     (block,) = fenced(page.read_text(), "python")
     assert all(f'"{name}"' in block for name in NAMES[page][:1])
     exec(compile(block, page.name, "exec"), dict(beginning))
 
 
-@pytest.mark.parametrize("page", LIVE, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_the_commands_of_every_page_are_understood_and_build_what_they_name(page):
     lines = [shlex.split(line) for line in fenced(page.read_text())[0].splitlines()]
     built = {}
@@ -114,17 +100,17 @@ def test_the_commands_of_every_page_are_understood_and_build_what_they_name(page
     assert set(NAMES[page]) <= {recipe.algorithm.name for recipe in built.values()}
 
 
-@pytest.mark.parametrize("page", [FOLDER / "README.md", *LIVE], ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", [FOLDER / "README.md", *PAGES], ids=lambda page: page.stem)
 def test_every_option_named_is_one(page):
     text = re.sub(r"```.*?```", "", page.read_text(), flags=re.S)
     named = {each for code in re.findall(r"`([^`]+)`", text) for each in re.findall(r"\b([a-z]+\.[a-z]\w+)", code)}
     named = {each for each in named if each.partition(".")[0] in ROOMS and each != "data.split"}
     known = {f"{room}.{each.name}" for room, kind in ROOMS.items() for each in fields(kind)}
     assert len(named) > 1
-    assert named <= known | AWAITED_OPTIONS
+    assert named <= known
 
 
-@pytest.mark.parametrize("page", LIVE, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_the_defaults_on_every_page_are_those_of_its_algorithm(page):
     checked = 0
     for option, default, _ in rows_of(page.read_text(), 3)[2:]:
@@ -139,8 +125,8 @@ def test_the_defaults_on_every_page_are_those_of_its_algorithm(page):
 
 def test_the_table_of_presets_is_the_registry():
     rows = {re.search(r"`(\w+)`", row[0])[1]: row for row in rows_of(README, 5) if row[0].startswith("[`")}
-    assert ALGORITHMS.keys() <= rows.keys() <= ALGORITHMS.keys() | AWAITED
-    assert [name for name in rows if name in ALGORITHMS] == list(ALGORITHMS)
+    assert rows.keys() == ALGORITHMS.keys()
+    assert list(rows) == list(ALGORITHMS)
     for name, preset in ALGORITHMS.items():
         shown, axes, lr, steps, source = rows[name]
         (link,) = re.findall(r"\]\((.*?)\)", shown)

@@ -147,8 +147,9 @@ def test_momentum_and_adam_are_torchs_own():
         "momentum": lambda leaves: torch.optim.SGD(leaves, lr=0.1, momentum=0.8),
         "adam": lambda leaves: torch.optim.Adam(leaves, lr=0.1, betas=(0.7, 0.95), eps=0.0),
     }
+    own = {"momentum": {"momentum": 0.8}, "adam": {"betas": (0.7, 0.95)}}
     for rule, optimizer_of in made.items():
-        algorithm = algorithm_of("maml", learner, axes={"rule": rule}, lr=0.1, steps=4, momentum=0.8, betas=(0.7, 0.95))
+        algorithm = algorithm_of("maml", learner, axes={"rule": rule}, lr=0.1, steps=4, **own[rule])
         leaves = {name: value.clone().requires_grad_() for name, value in params.items()}
         optimizer = optimizer_of(list(leaves.values()))
         for _ in range(4):
@@ -330,13 +331,15 @@ def test_the_loss_does_not_depend_on_who_sits_in_which_slot_but_for_a_learned_he
     assert difference < 1e-12 if head != "learned" else difference > 1e-3
 
 
+@pytest.mark.parametrize("steps", [1, 3])
+@pytest.mark.parametrize("name", ["maml", "anil"])
 @pytest.mark.parametrize("order", ["second", "first"])
-def test_one_shared_row_is_a_zero_head_to_the_encoder_at_one_step(order):
-    # THEORY B10, ANIL: the encoder sees no difference.
+def test_under_cross_entropy_one_shared_row_is_a_zero_head_to_the_encoder(order, name, steps):
+    # THEORY B10, and more: a row that all classes share adds one number to all logits, at every step, to any encoder.
     learner, _ = conv_learner()
     gradients = []
     for head in ("shared", "zeroing"):
-        algorithm = algorithm_of("anil", learner, order=order, axes={"head": head}, lr=0.4)
+        algorithm = algorithm_of(name, learner, order=order, axes={"head": head}, lr=0.4, steps=steps)
         params = {name: value.double() for name, value in algorithm.initial_params().items()}
         gradients.append(learner.encoder_params(algorithm.meta_gradient(params, image_episode()).gradient))
     assert params["head.weight"].any() == False  # noqa: E712
@@ -498,7 +501,9 @@ def test_no_gradient_is_kept_of_the_steps_behind_when_only_the_end_is_wanted():
         ("pretrained", {"outer_loss": "every_step"}, "outer_loss=last for order=joint"),
         ("pretrained", {}, "inner.steps=0 for order=joint, got 1; .* evaluation.inner_steps"),
         ("matchingnet", {}, "0 inner steps with attention instead of a head, got 1"),
-        ("boil", {"head": "zeroing"}, "adapts=all or head with head=zeroing, got body"),
+        ("boil", {"head": "zeroing"}, "a head that adapts with head=zeroing, got adapts=body"),
+        ("maml", {"head": "shared", "adapts": "body.*"}, r"a head that adapts with head=shared, got adapts=body\.\*"),
+        ("maml", {"cg_steps": 9}, "order=implicit beside cg_steps, got second"),
         ("maml", {"cg_steps": 0}, "algorithm.cg_steps of at least 1, got 0"),
     ],
 )
@@ -506,6 +511,14 @@ def test_combinations_that_mean_nothing_are_refused_with_the_reason(name, axes, 
     learner, _ = normed_learner()
     with pytest.raises(ConfigError, match=words):
         build(AlgorithmConfig(name, **axes), learner, InnerLoop())
+
+
+def test_settings_of_a_rule_that_is_not_the_loops_are_refused():
+    learner, _ = normed_learner()
+    with pytest.raises(ConfigError, match=r"algorithm\.rule=momentum beside inner\.momentum, got sgd"):
+        algorithm_of("maml", learner, momentum=0.5)
+    with pytest.raises(ConfigError, match=r"algorithm\.rule=adam beside inner\.betas, got momentum"):
+        algorithm_of("maml", learner, axes={"rule": "momentum"}, betas=(0.0, 0.9))
 
 
 def test_rates_of_their_own_for_nobody_and_another_rate_for_learned_ones_are_refused():

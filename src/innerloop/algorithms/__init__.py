@@ -172,14 +172,33 @@ def build(config: AlgorithmConfig, learner: Learner, inner: InnerLoop) -> Algori
     names = adapting_names(axes.adapts, learner)
     if axes.per_step_norms:
         names -= learner.norm_names
+    rules = CONTRASTIVE_RULES if axes.objective == "contrastive" else RULES
+    algorithm = Algorithm(learner, inner, axes, names, rules)
+    _refuse_unfit(algorithm)
+    algorithm.initial_params()
+    return algorithm
+
+
+def _refuse_unfit(algorithm: Algorithm) -> None:
+    """Refuse what only shows once learner, inner loop and axes are together."""
+    learner, inner, axes, names = algorithm.learner, algorithm.inner, algorithm.axes, algorithm.names
     if not names:
         raise ConfigError(
             f"expected a parameter that adapts, got none for adapts={axes.adapts}; set requires_grad=True on some"
         )
     contrasts = axes.objective == "contrastive"
-    algorithm = Algorithm(learner, inner, axes, names, CONTRASTIVE_RULES if contrasts else RULES)
     if axes.head == "shared" or axes.head in MADE or contrasts:
         learner.linear_head(learner.initial_params())
+    if axes.head in ("zeroing", "shared") and not names & learner.head_names:
+        raise ConfigError(
+            f"expected a head that adapts with head={axes.head}, got adapts={axes.adapts}; equal rows that do not "
+            "adapt say the same of every class"
+        )
+    for setting, default, rule in (("momentum", InnerLoop.momentum, "momentum"), ("betas", InnerLoop.betas, "adam")):
+        if getattr(inner, setting) != default and inner.rule != rule:
+            raise ConfigError(
+                f"expected algorithm.rule={rule} beside inner.{setting}, got {inner.rule}; nothing else uses it"
+            )
     if axes.order == "joint" and inner.steps:
         raise ConfigError(
             f"expected inner.steps=0 for order=joint, got {inner.steps}; it trains without an inner loop, and "
@@ -192,5 +211,3 @@ def build(config: AlgorithmConfig, learner: Learner, inner: InnerLoop) -> Algori
                 f"expected all of the head and nothing else to adapt with objective=contrastive, got "
                 f"{', '.join(sorted(names))}; set algorithm.adapts to head"
             )
-    algorithm.initial_params()
-    return algorithm

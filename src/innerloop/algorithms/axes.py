@@ -116,6 +116,11 @@ class Axes:
                 "nothing else happens to the head between outer steps",
             ),
             (
+                self.cg_steps != Axes.cg_steps and self.order != "implicit",
+                f"order=implicit beside cg_steps, got {self.order}",
+                "nothing else takes conjugate gradients",
+            ),
+            (
                 self.learned_rates != "none" and not differentiated,
                 f"fixed rates for order={self.order}, got learned_rates={self.learned_rates}",
                 "its meta-gradient does not depend on the rates; use order first or second",
@@ -154,11 +159,6 @@ class Axes:
                 self.order == "implicit" and not self.proximal > 0,
                 f"a proximal weight above 0 for order=implicit, got {self.proximal:g}",
                 "without it the optimum does not depend on the start; iMAML uses 0.5 to 2",
-            ),
-            (
-                self.head == "zeroing" and self.adapts == "body",
-                "adapts=all or head with head=zeroing, got body",
-                "a zero head that does not adapt says the same of every class",
             ),
             (
                 contrastive and not differentiated,

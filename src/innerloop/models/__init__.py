@@ -55,8 +55,8 @@ class ModelConfig:
         order: conv4, strided_conv4: `norm_relu` or `relu_norm` inside a block; by default the order of the paper.
         head_bias: Whether the linear head has a bias.
         head_scale: Factor on the head's initial weights and bias; 0 is a head that starts at zero.
-        normalization: BatchNorm by `batch` statistics (transductive), by those of the `support` set alone, `per_step`
-            (as batch, with a scale and shift for every inner step) or `frozen` (by the statistics it starts with).
+        normalization: BatchNorm by `batch` statistics (transductive), by those of the `support` set alone, or `frozen`:
+            by the statistics it starts with.
     """
 
     name: str = "conv4"
