@@ -40,6 +40,15 @@ def test_a_zeroed_head_makes_the_split_exact_for_full_adaptation_at_one_step_and
     assert not encoder_stays(two, zero)
 
 
+def test_an_encoder_that_follows_another_loss_than_the_query_loss_is_not_called_exactly_split():
+    learner, params = conv_learner()
+    for name, exact in (("anil", True), ("contrastive_so", False)):
+        algorithm = algorithm_of(name, learner, lr=0.4)
+        found = measure(Subject(algorithm, algorithm, params, probes_of(EPISODES)))
+        assert found.is_exact is exact
+        assert found.gap.mean < 1e-10 if exact else found.gap.mean > 0.05
+
+
 def test_a_random_head_leaves_a_gap_that_is_measured_against_the_true_gradient():
     learner, params = conv_learner()
     algorithm = algorithm_of("maml", learner, lr=0.4)

@@ -95,7 +95,8 @@ class Orders:
     Attributes:
         order: As trained.
         inner_steps: As trained.
-        is_exact: Whether the encoder stands still in the inner loop, so that the split's gradients are the true ones.
+        is_exact: Whether the encoder stands still in the inner loop and follows the query loss, so that the split's
+            gradients are the true ones.
         first: Norms of the first order's parts.
         second: Norms of the second order's parts.
 
@@ -137,7 +138,7 @@ def measure(subject: Subject) -> Orders:
     return Orders(
         order=algorithm.order,
         inner_steps=algorithm.inner.steps,
-        is_exact=encoder_stays(algorithm, subject.params),
+        is_exact=encoder_stays(algorithm, subject.params) and algorithm.axes.objective == "query_loss",
         first=_over(norms["first"]),
         second=_over(norms["second"]),
         **intervals,

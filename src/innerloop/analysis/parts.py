@@ -75,7 +75,8 @@ class Contrast:
         inner_steps: Its number of steps.
         pure_share: Share of coefficients below 0 that a zeroed head has at one inner step on these episodes (THEORY
             B7): the same-class pairs, or with a negative rate all others; None for squared error or no inner loop.
-        is_exact: Whether the encoder stands still in the inner loop, so that the split is exact.
+        is_exact: Whether the encoder stands still in the inner loop, so that the split is exact; not where the
+            encoder follows another objective than the query loss, of which `gap` then says how far off it is.
 
     The others as in `Measures`.
     """
@@ -116,7 +117,7 @@ def measure(subject: Subject) -> Contrast:
     if inner.loss == "cross_entropy" and inner.steps and inner.lr:
         pure = same if inner.lr > 0 else 1 - same
     intervals = {name: over(values) for name, values in zip(Measures._fields, zip(*each, strict=True), strict=True)}
-    exact = encoder_stays(algorithm, subject.params)
+    exact = encoder_stays(algorithm, subject.params) and algorithm.axes.objective == "query_loss"
     return Contrast(algorithm.order, inner.loss_name, float(inner.lr), inner.steps, pure, exact, **intervals)
 
 

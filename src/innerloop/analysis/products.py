@@ -59,8 +59,11 @@ def products(algorithm: Algorithm, params: Params, probe: Probe) -> Products | N
         probe: The episode, with its classes.
 
     Returns:
-        None for a head that is not linear.
+        None for a head that is not linear, and where the inner loop is not plain gradient descent from the head as it
+        is: a head made of the support set never is zero.
     """
+    if not algorithm.inner.is_plain:
+        return None
     start = zeroed({name: value.double() for name, value in params.items()}, algorithm.learner.head_names)
     try:
         weight, bias = algorithm.learner.linear_head(start)
