@@ -75,6 +75,10 @@ def test_the_report_tells_heads_apart_and_says_what_they_are(trained):
             "data with classes for pretrained",
         ),
         (["--algorithm.name=protomaml", "--data.name=sinusoid", "--inner.loss=mse"], "data with classes for protomaml"),
+        (
+            ["--algorithm.name=pretrained", "--algorithm.head=ridge", "--data.name=sinusoid", "--inner.loss=mse"],
+            "with classes for pretrained",
+        ),
         (["--evaluation.head=logistic", "--data.name=sinusoid", "--inner.loss=mse"], "data with classes for head"),
         (["--algorithm.name=pretrained", "--data.name=gaussians"], "expected a data set with stored examples"),
         (["--algorithm.name=pretrained", "--inner.steps=3"], "expected inner.steps=0 for order=joint, got 3"),
