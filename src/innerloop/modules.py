@@ -21,6 +21,7 @@ from innerloop.errors import ConfigError
 from innerloop.models.copies import copy_of
 from innerloop.models.in_place import out_of_place, refuse_in_place
 from innerloop.models.kernels import is_recurrent, plain_kernels
+from innerloop.models.learner import refuse_parameters
 
 
 class MAML(nn.Module):
@@ -50,6 +51,7 @@ class MAML(nn.Module):
     ) -> None:
         if not math.isfinite(lr):
             raise ConfigError(f"expected a finite inner learning rate, got {lr}; the papers use 0.01 to 0.4")
+        refuse_parameters(model)
         super().__init__()
         self.module = model
         self.lr = lr

@@ -448,7 +448,9 @@ def test_a_loss_that_is_not_one_number_is_refused():
     wide = algorithm_of(
         "maml", learner, loss=lambda outputs, targets: F.cross_entropy(outputs, targets, reduction="none")
     )
-    with pytest.raises(ConfigError, match=r"one number for all examples, got shape \(6,\); return its mean"):
+    with pytest.raises(
+        ConfigError, match=r"one real number for all examples, got shape \(6,\), torch\.float64; return its mean"
+    ):
         wide.meta_gradient(params, EPISODE)
     with pytest.raises(ConfigError, match="got float; return its mean"):
         algorithm_of("maml", learner, loss=lambda *_: 1.0).meta_gradient(params, EPISODE)
@@ -492,7 +494,7 @@ def test_no_gradient_is_kept_of_the_steps_behind_when_only_the_end_is_wanted():
         ("reptile", {"per_step_norms": True}, "no per_step_norms for order=reptile"),
         ("imaml", {"head": "prototypes"}, "another head for order=implicit, got prototypes"),
         ("maml", {"order": "implicit"}, "a proximal weight above 0 for order=implicit, got 0"),
-        ("imaml", {"proximal": -1.0}, "proximal weight above 0"),
+        ("imaml", {"proximal": -1.0}, "proximal weight of at least 0, got -1.0"),
         ("maml", {"proximal": -1.0}, "proximal weight of at least 0, got -1.0"),
         ("reptile", {"head": "ridge"}, "another head for order=reptile, got ridge"),
         ("maml", {"head": "logistic"}, "another head in training, got logistic; .* evaluation.head=logistic"),
@@ -501,10 +503,14 @@ def test_no_gradient_is_kept_of_the_steps_behind_when_only_the_end_is_wanted():
         ("pretrained", {"outer_loss": "every_step"}, "outer_loss=last for order=joint"),
         ("pretrained", {}, "inner.steps=0 for order=joint, got 1; .* evaluation.inner_steps"),
         ("matchingnet", {}, "0 inner steps with attention instead of a head, got 1"),
-        ("boil", {"head": "zeroing"}, "a head that adapts with head=zeroing, got adapts=body"),
-        ("maml", {"head": "shared", "adapts": "body.*"}, r"a head that adapts with head=shared, got adapts=body\.\*"),
+        ("boil", {"head": "zeroing"}, "a head whose weight adapts with head=zeroing, got adapts=body"),
+        (
+            "maml",
+            {"head": "shared", "adapts": "body.*"},
+            r"a head whose weight adapts with head=shared, got adapts=body\.\*",
+        ),
         ("maml", {"cg_steps": 9}, "order=implicit beside cg_steps, got second"),
-        ("maml", {"cg_steps": 0}, "algorithm.cg_steps of at least 1, got 0"),
+        ("maml", {"cg_steps": 0}, "algorithm.cg_steps, a whole number of at least 1, got 0"),
     ],
 )
 def test_combinations_that_mean_nothing_are_refused_with_the_reason(name, axes, words):
@@ -619,3 +625,110 @@ def test_dropout_is_drawn_anew_for_every_task_and_step_and_the_same_from_the_sam
     for step, seed in ((4, 5), (3, 6)):
         assert not torch.equal(one.losses, mean_meta_gradient(algorithm, params, batch, step=step, seed=seed).losses)
     assert torch.equal(torch.random.get_rng_state(), before)
+
+
+# What fresh eyes found
+
+
+def test_ridge_regression_finds_the_weights_of_real_targets_as_they_are():
+    rng = generator(0, "linear")
+    x = torch.randn(40, 4, generator=rng, dtype=torch.float64)
+    episode = Episode(
+        *(Examples(part, part @ torch.tensor([[1.0], [2], [0], [-1]]).double()) for part in (x[:30], x[30:]))
+    )
+    module = sequential(body=nn.Identity, head=lambda: nn.Linear(4, 1)).double()
+    for algorithm in (
+        algorithm_of("r2d2", Learner(module), loss="mse", steps=0),
+        algorithm_of("maml", Learner(module), loss="mse").with_inner(start="ridge", steps=0),
+    ):
+        head = algorithm.adapt(algorithm.initial_params(), episode.support).adapted["head.weight"]
+        torch.testing.assert_close(head[0], torch.tensor([1.0, 2, 0, -1]).double(), atol=0.2, rtol=0)
+
+
+def test_targets_of_another_shape_than_the_outputs_are_refused_not_broadcast():
+    module = sequential(body=nn.Identity, head=lambda: nn.Linear(4, 1)).double()
+    algorithm, episode = algorithm_of("maml", Learner(module), loss="mse"), regression()
+    flat = Episode(*(Examples(side.inputs, side.targets[:, 0]) for side in episode))
+    with pytest.raises(
+        ConfigError, match=r"a target for each of the outputs \(7, 1\), got \(7,\); .*targets\[:, None\]"
+    ):
+        algorithm.meta_gradient(algorithm.initial_params(), flat)
+    with pytest.raises(
+        ConfigError, match=r"expected class slots for cross_entropy, got real targets; use inner\.loss=mse"
+    ):
+        algorithm_of("maml", Learner(module)).meta_gradient(algorithm.initial_params(), flat)
+
+
+def test_rates_by_name_hold_at_the_test_and_every_pattern_has_to_count():
+    learner, _ = normed_learner()
+    with pytest.raises(ConfigError, match=r"no inner_lr beside inner\.lr_of, got 0\.2"):
+        algorithm_of("maml", learner, lr_of={"*": 0.1}).with_inner(lr=0.2)
+    with pytest.raises(ConfigError, match=r"got 'head\.\*' after patterns that fit all of its own"):
+        algorithm_of("maml", learner, lr_of={"*": 0.1, "head.*": 0.3})
+    algorithm_of("maml", learner, lr_of={"head.*": 0.3, "*": 0.1})
+
+
+@pytest.mark.parametrize("name", ["protomaml", "protonet", "fomaml"])
+def test_a_loss_that_nothing_to_train_can_change_is_refused(name):
+    module = sequential(body=lambda: nn.Linear(6, 4), head=lambda: nn.Linear(4, 3)).double()
+    if name == "fomaml":
+        algorithm = algorithm_of(name, Learner(module), loss=lambda outputs, _: outputs.detach().sum())
+    else:
+        module.body.requires_grad_(False)
+        algorithm = algorithm_of(name, Learner(module), steps=0 if name == "protonet" else 2)
+    with pytest.raises(ConfigError, match="expected a loss that depends on a parameter to train"):
+        algorithm.meta_gradient(algorithm.initial_params(), EPISODE)
+
+
+@pytest.mark.parametrize(
+    ("name", "axes", "steps", "words"),
+    [
+        ("reptile", {}, 0, r"inner\.steps of at least 1 for order=reptile"),
+        ("meta_sgd", {}, 0, "expected inner steps for algorithm.learned_rates=weight, got 0"),
+        ("maml", {"rule": "adam"}, 0, "expected inner steps for algorithm.rule=adam"),
+        ("protonet", {"outer_loss": "every_step"}, 0, "inner steps for algorithm.outer_loss=every_step"),
+        ("zeroing", {}, 0, "a head whose weight adapts with head=zeroing, got adapts=all, 0 steps"),
+        ("zeroing", {"adapts": "body.*,head.bias"}, 1, "a head whose weight adapts with head=zeroing"),
+        ("maml", {"adapts": "norm.*", "per_step_norms": True}, 1, "less the norms of per_step_norms"),
+    ],
+)
+def test_what_could_not_learn_or_change_anything_is_refused(name, axes, steps, words):
+    learner, _ = normed_learner()
+    with pytest.raises(ConfigError, match=words):
+        algorithm_of(name, learner, axes=axes, steps=steps)
+
+
+def test_a_head_of_several_layers_cannot_be_zeroed_or_made_of_the_support_set():
+    def two_layers():
+        return nn.Sequential(nn.Linear(4, 4), nn.Tanh(), nn.Linear(4, 3))
+
+    learner = Learner(sequential(body=lambda: nn.Linear(6, 4), head=two_layers).double())
+    for name, axes, words in (
+        ("zeroing", {}, "head=zeroing needs nn.Linear"),
+        ("maml", {"head": "zero"}, "head=zero needs nn.Linear"),
+        ("protomaml", {}, r"a head made of the support set \(prototypes\) needs nn.Linear"),
+    ):
+        with pytest.raises(ConfigError, match=words):
+            algorithm_of(name, learner, axes=axes)
+    with pytest.raises(ConfigError, match=r"a head made of the support set \(ridge\) needs"):
+        algorithm_of("maml", learner).with_inner(start="ridge")
+
+
+def test_a_class_without_a_row_is_refused_by_a_head_made_of_the_support_set_too():
+    learner, params = normed_learner(n_way=3)
+    with pytest.raises(ConfigError, match="below the head's 3 rows, got 4"):
+        algorithm_of("protomaml", learner).adapt(params, vector_episode(n_way=5).support)
+
+
+def test_what_the_closed_forms_do_not_cover_is_named():
+    learner, _ = normed_learner()
+    with pytest.raises(ConfigError, match=r"for the prism, got rule=adam, learned_rates=layer, proximal=0\.5;"):
+        algorithm_of("maml", learner, axes={"rule": "adam", "learned_rates": "layer", "proximal": 0.5}).require_plain(
+            "the prism"
+        )
+
+
+@pytest.mark.parametrize("axes", [{"proximal": float("nan")}, {"proximal": -1.0}])
+def test_a_proximal_weight_that_means_nothing_is_refused_where_it_is_given(axes):
+    with pytest.raises(ConfigError, match="a proximal weight of at least 0"):
+        AlgorithmConfig("maml", **axes)

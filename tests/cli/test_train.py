@@ -113,7 +113,10 @@ def test_a_recipe_in_yaml_with_options_that_win(shell, small):
         (["--inner.lrr=3"], "unknown setting 'inner.lrr'. Did you mean 'inner.lr'?"),
         (["--inner.lr=fast"], "expected inner.lr to be a number, got 'fast'"),
         (["--algorithm.name=mamal"], "Did you mean 'maml'?"),
-        (["--algorithm.order=secnd"], "one of second, first, implicit, reptile, joint, got 'secnd'. Did you mean 'second'?"),
+        (
+            ["--algorithm.order=secnd"],
+            "one of second, first, implicit, reptile, joint, got 'secnd'. Did you mean 'second'?",
+        ),
         (["--data.name=omniglott"], "Did you mean 'omniglot'?"),
         (["--data.name=omniglot", "--data.root=nowhere"], "got neither; set --data.root"),
         (["--data.name=digits"], "no split 'train'"),

@@ -7,9 +7,9 @@ from typing import NamedTuple
 from innerloop.algorithms import contrastive, fomaml, imaml, joint, maml, reptile
 from innerloop.algorithms.adapting import adapting_names
 from innerloop.algorithms.algorithm import Algorithm, MetaGradient, Rule
-from innerloop.algorithms.axes import MADE, Axes, Head, Objective, Order, OuterLoss
+from innerloop.algorithms.axes import Axes, Head, Objective, Order, OuterLoss
 from innerloop.errors import ConfigError, unknown_name
-from innerloop.inner import InnerLoop, LearnedRates
+from innerloop.inner import InnerLoop, LearnedRates, refuse_start
 from innerloop.inner import Rule as InnerRule
 from innerloop.models import Learner
 
@@ -182,17 +182,31 @@ def build(config: AlgorithmConfig, learner: Learner, inner: InnerLoop) -> Algori
 def _refuse_unfit(algorithm: Algorithm) -> None:
     """Refuse what only shows once learner, inner loop and axes are together."""
     learner, inner, axes, names = algorithm.learner, algorithm.inner, algorithm.axes, algorithm.names
-    if not names:
-        raise ConfigError(
-            f"expected a parameter that adapts, got none for adapts={axes.adapts}; set requires_grad=True on some"
-        )
     contrasts = axes.objective == "contrastive"
-    if axes.head == "shared" or axes.head in MADE or contrasts:
-        learner.linear_head(learner.initial_params())
-    if axes.head in ("zeroing", "shared") and not names & learner.head_names:
+    if not names:
+        why = " less the norms of per_step_norms" if axes.per_step_norms else ""
         raise ConfigError(
-            f"expected a head that adapts with head={axes.head}, got adapts={axes.adapts}; equal rows that do not "
+            f"expected a parameter that adapts, got none for adapts={axes.adapts}{why} (those of the learner: "
+            f"{', '.join(sorted(learner.names))}); choose others, or set requires_grad=True on some"
+        )
+    refuse_start(learner, inner.start)
+    for holds, asker in (
+        (axes.head in ("zero", "zeroing", "shared"), f"head={axes.head}"),
+        (contrasts, "objective=contrastive"),
+    ):
+        if holds:
+            learner.linear_head(learner.initial_params(), asker)
+    if axes.head in ("zeroing", "shared") and (f"{learner.head}.weight" not in names or not inner.steps):
+        raise ConfigError(
+            f"expected a head whose weight adapts with head={axes.head}, got adapts={axes.adapts}, {inner.steps} steps "
+            f"and, to train, {', '.join(sorted(learner.head_names)) or 'no head parameter'}; equal rows that do not "
             "adapt say the same of every class"
+        )
+    if not inner.steps:
+        _refuse_without_steps(axes)
+    if axes.order == "reptile" and not inner.steps:
+        raise ConfigError(
+            "expected inner.steps of at least 1 for order=reptile, got 0; it follows the adapted parameters"
         )
     for setting, default, rule in (("momentum", InnerLoop.momentum, "momentum"), ("betas", InnerLoop.betas, "adam")):
         if getattr(inner, setting) != default and inner.rule != rule:
@@ -206,8 +220,19 @@ def _refuse_unfit(algorithm: Algorithm) -> None:
         )
     if contrasts:
         algorithm.require_plain("objective=contrastive")
+        if not learner.names - learner.head_names:
+            raise ConfigError("expected an encoder to train with objective=contrastive, got none; unfreeze some of it")
         if names != learner.head_names:
             raise ConfigError(
                 f"expected all of the head and nothing else to adapt with objective=contrastive, got "
                 f"{', '.join(sorted(names))}; set algorithm.adapts to head"
+            )
+
+
+def _refuse_without_steps(axes: Axes) -> None:
+    """Refuse what is about inner steps where there are none."""
+    for name in ("rule", "learned_rates", "outer_loss", "per_step_norms"):
+        if getattr(axes, name) != getattr(Axes, name):
+            raise ConfigError(
+                f"expected inner steps for algorithm.{name}={getattr(axes, name)}, got 0; ask for some, or leave it out"
             )

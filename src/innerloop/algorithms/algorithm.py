@@ -24,6 +24,7 @@ from innerloop.inner import (
     initial_rates,
     initial_ridge,
     loss_of,
+    refuse_start,
 )
 from innerloop.models import Learner
 from innerloop.models.randomness import seeded
@@ -162,6 +163,13 @@ class Algorithm:
                 f"expected no inner_lr where rates are learned ({self.inner.learned_rates}), got {changes['lr']:g}; "
                 "leave it out"
             )
+        if "lr" in changes and self.inner.lr_of:
+            raise ConfigError(
+                f"expected no inner_lr beside inner.lr_of, got {changes['lr']:g}; leave it out, as those rates hold at "
+                "the test too"
+            )
+        if "start" in changes:
+            refuse_start(self.learner, changes["start"])
         return replace(self, inner=replace(self.inner, **changes))
 
     def with_order(self, order: Order) -> "Algorithm":
@@ -180,7 +188,7 @@ class Algorithm:
                 user's own, or the order is neither first nor second.
         """
         for holds, got in (
-            (not self.inner.is_plain, "another inner rule, rates, norms or start"),
+            (not self.inner.is_plain, ", ".join(self.inner.departures)),
             (not self.names & self.learner.head_names, f"a head that does not adapt (adapts={self.adapts})"),
             (not isinstance(self.inner.loss, str), f"the loss '{self.inner.loss_name}'"),
             (self.order not in ("first", "second"), f"the order '{self.order}'"),

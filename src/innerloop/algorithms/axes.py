@@ -1,5 +1,6 @@
 """The axes of the family: what each member decides, apart from the numbers of its inner loop."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal, cast, get_args
 
@@ -77,10 +78,13 @@ class Axes:
         ):
             one_of(f"algorithm.{name}", getattr(self, name), get_args(known))
         for name, least in (("head_every", 1), ("second_from", 0), ("last_from", 0), ("cg_steps", 1)):
-            if getattr(self, name) < least:
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < least:
                 raise ConfigError(
-                    f"expected algorithm.{name} of at least {least}, got {getattr(self, name)}; ask for more"
+                    f"expected algorithm.{name}, a whole number of at least {least}, got {value}; correct it"
                 )
+        if not (self.proximal >= 0 and math.isfinite(self.proximal)):
+            raise ConfigError(f"expected a proximal weight of at least 0, got {self.proximal}; iMAML uses 0.5 to 2")
         self._refuse_senseless()
 
     @property
@@ -123,7 +127,7 @@ class Axes:
             (
                 self.learned_rates != "none" and not differentiated,
                 f"fixed rates for order={self.order}, got learned_rates={self.learned_rates}",
-                "its meta-gradient does not depend on the rates; use order first or second",
+                "its meta-gradient does not depend on the rates; leave learned_rates out",
             ),
             (
                 self.outer_loss == "every_step" and not differentiated,

@@ -167,5 +167,5 @@ def about(result: Evaluation, manifest: str | None = None) -> str:
     made = "" if result.head == "params" else f"{HEADS[result.head]}; "
     return (
         f"{kind}; mean and 95% interval over {len(result.as_trained)} episodes; {source}; "
-        f"{made}{rate(result.inner_lr, result.learned_rates)}"
+        f"{made}{rate(result.inner_lr, result.learned_rates) if result.inner_steps else 'no inner step'}"
     )

@@ -8,6 +8,7 @@ from innerloop.inner.loss import LOSSES, Loss, accuracy, loss_of, weighted
 from innerloop.inner.norms import initial_norms
 from innerloop.inner.rates import initial_rates
 from innerloop.inner.ridge import initial_ridge
+from innerloop.inner.start import refuse_start
 
 __all__ = [
     "LOSSES",
@@ -27,5 +28,6 @@ __all__ = [
     "initial_rates",
     "initial_ridge",
     "loss_of",
+    "refuse_start",
     "weighted",
 ]

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from innerloop.errors import ConfigError
 from innerloop.models import refuse_in_place
 from innerloop.shapes import Params
 
@@ -25,6 +26,11 @@ def final_gradient(
     leaves = {name: value.detach().requires_grad_() for name, value in params.items()}
     with torch.enable_grad():
         value, rest = function(leaves)
+    if not value.requires_grad:
+        raise ConfigError(
+            "expected a loss that depends on a parameter to train, got one that does not; do not detach it, and leave "
+            "something unfrozen"
+        )
     try:
         gradients = torch.autograd.grad(value, list(leaves.values()), allow_unused=True, materialize_grads=True)
     except RuntimeError as error:

@@ -74,14 +74,14 @@ class InnerLoop:
     @property
     def is_plain(self) -> bool:
         """Whether a step is `lr` times the gradient for every parameter, from the parameters as they are."""
-        return (
-            self.rule == "sgd"
-            and self.learned_rates == "none"
-            and not self.lr_of
-            and self.start == "params"
-            and not self.per_step_norms
-            and self.proximal == 0
-        )
+        return not self.departures
+
+    @property
+    def departures(self) -> list[str]:
+        """What makes it other than plain: `rule=adam` and so on."""
+        plain = {"rule": "sgd", "learned_rates": "none", "lr_of": {}, "start": "params", "per_step_norms": False}
+        own = {name: getattr(self, name) for name in (*plain, "proximal")}
+        return [f"{name}={value}" for name, value in own.items() if value != {**plain, "proximal": 0}[name]]
 
     @property
     def loss_name(self) -> str:

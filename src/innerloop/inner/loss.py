@@ -18,14 +18,22 @@ def cross_entropy(outputs: Logits, targets: Targets) -> Scalar:
     """Return the mean cross-entropy in nats; targets are class slots."""
     try:
         return F.cross_entropy(outputs, targets)
-    except IndexError:
+    except (IndexError, RuntimeError) as error:
+        if targets.is_floating_point():
+            raise ConfigError("expected class slots for cross_entropy, got real targets; use inner.loss=mse") from error
         refuse_targets(outputs, targets)
         raise
 
 
 def mse(outputs: Logits, targets: Targets) -> Scalar:
     """Return the mean squared error over examples and outputs; class slots count as one-hot rows (kao2022)."""
-    return F.mse_loss(outputs, as_real(targets, outputs))
+    wanted = as_real(targets, outputs)
+    if wanted.shape != outputs.shape:
+        raise ConfigError(
+            f"expected a target for each of the outputs {tuple(outputs.shape)}, got {tuple(wanted.shape)}; reshape "
+            "them (targets[:, None] for one output) or build the head with as many rows"
+        )
+    return F.mse_loss(outputs, wanted)
 
 
 def as_real(targets: Tensor, outputs: Tensor) -> Tensor:
@@ -62,9 +70,9 @@ def loss_of(loss: str | Loss) -> Loss:
 
 def _scalar(loss: Loss, outputs: Tensor, targets: Tensor) -> Scalar:
     value = loss(outputs, targets)
-    if not isinstance(value, Tensor) or value.dim():
-        got = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
-        raise ConfigError(f"expected a loss that is one number for all examples, got {got}; return its mean")
+    if not isinstance(value, Tensor) or value.dim() or not value.is_floating_point():
+        got = f"shape {tuple(value.shape)}, {value.dtype}" if isinstance(value, Tensor) else type(value).__name__
+        raise ConfigError(f"expected a loss that is one real number for all examples, got {got}; return its mean")
     return value
 
 

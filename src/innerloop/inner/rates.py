@@ -35,12 +35,20 @@ def initial_rates(inner: InnerLoop, params: Params, names: Collection[str]) -> P
     Raises:
         ConfigError: A pattern of `lr_of` fits no parameter that adapts.
     """
+    left = set(names)
     for pattern in inner.lr_of:
-        if not any(fnmatchcase(name, pattern) for name in names):
+        fitting = {name for name in names if fnmatchcase(name, pattern)}
+        if not fitting:
             raise ConfigError(
                 f"expected the patterns of inner.lr_of to fit parameters that adapt, got '{pattern}' for "
                 f"{', '.join(sorted(names)) or 'none'}; correct it"
             )
+        if not fitting & left:
+            raise ConfigError(
+                f"expected every pattern of inner.lr_of to count for some parameter, got '{pattern}' after patterns "
+                "that fit all of its own; put the narrower one first"
+            )
+        left -= fitting
     if inner.learned_rates == "none" or not names:
         return {}
     if inner.learned_rates == "one":

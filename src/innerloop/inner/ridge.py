@@ -1,11 +1,12 @@
 """A head made of the support set by ridge regression, in closed form and differentiable.
 
     weight, bias = argmin  |features weight' + bias - targets|^2  +  penalty (|weight|^2 + |bias|^2)
-    head         = scale * weight,   scale * bias + shift
+    head         = scale * weight,   scale * bias + shift        (real targets: weight, bias)
 
-Class slots count as one-hot rows; real targets are what they are. With fewer examples than features the system solved
-is the one of examples (Woodbury), else that of features. The logarithm of the penalty, scale and shift are meta-learned
-under `ridge/...`; where they are not, their first values hold.
+Class slots count as one-hot rows, and scale and shift make logits of what is regressed on; real targets stay as they
+are. With fewer examples than features the system solved is the one of examples (Woodbury), else that of features. The
+logarithm of the penalty, scale and shift are meta-learned under `ridge/...`; where they are not, their first values
+hold.
 
 Source: bertinetto2019, section 3.2 and equations 5 to 7 (R2D2). Differs from the paper: they begin at a penalty of 1, a
 scale of 10 and a shift of 0, and targets are not scaled down by the number of examples.
@@ -35,6 +36,8 @@ def ridge_head(learner: Learner, params: Params, support: Examples, rows: int) -
     targets = as_real(support.targets, features.new_zeros(1, rows))
     log_penalty, scale, shift = (params.get(name, features.new_tensor(value)) for name, value in FIRST.items())
     solved = regression(torch.cat([features, torch.ones_like(features[:, :1])], 1), targets, log_penalty.exp())
+    if support.targets.is_floating_point():
+        return solved[:-1].T, solved[-1]
     return scale * solved[:-1].T, scale * solved[-1] + shift
 
 

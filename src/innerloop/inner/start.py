@@ -19,9 +19,9 @@ from torch import Tensor
 from innerloop.data.episode import Examples, require_classes
 from innerloop.errors import ConfigError
 from innerloop.inner.logistic import logistic_head
-from innerloop.inner.loop import InnerLoop
+from innerloop.inner.loop import InnerLoop, Start
 from innerloop.inner.ridge import ridge_head
-from innerloop.models import Learner
+from innerloop.models import Learner, refuse_targets
 from innerloop.params import zeroed
 from innerloop.shapes import Params
 
@@ -38,6 +38,19 @@ def started(learner: Learner, inner: InnerLoop, params: Params, support: Example
     return {**params, **_made(learner, inner, params, support)}
 
 
+def refuse_start(learner: Learner, start: Start) -> None:
+    """Refuse a head that the support set cannot make for this learner.
+
+    Raises:
+        ConfigError: The learner's head is not linear, or has no bias where one is made.
+    """
+    if start in ("params", "zero"):
+        return
+    _, bias = learner.linear_head(learner.initial_params(), f"a head made of the support set ({start})")
+    if bias is None and start != "attention":
+        raise ConfigError(f"expected a head with a bias to start as {start}, got none; set model.head_bias to true")
+
+
 def centres(features: Tensor, targets: Tensor, rows: int) -> Tensor:
     """Return each slot's mean feature [row feature], 0 where it has no example."""
     hot = F.one_hot(targets, rows).to(features.dtype)
@@ -47,18 +60,15 @@ def centres(features: Tensor, targets: Tensor, rows: int) -> Tensor:
 def _made(learner: Learner, inner: InnerLoop, params: Params, support: Examples) -> Params:
     weight, bias = learner.linear_head(params)
     rows = len(weight)
-    if bias is None:
-        raise ConfigError(
-            f"expected a head with a bias to start as {inner.start}, got none; set model.head_bias to true"
-        )
     if inner.start == "ridge":
         weight, bias = ridge_head(learner, params, support, rows)
     else:
         require_classes(support, f"to make {'prototypes' if inner.start == 'prototypes' else 'a logistic head'} of")
         features = learner.features(params, support.inputs)
+        refuse_targets(weight.T, support.targets)
         make = _prototypes if inner.start == "prototypes" else logistic_head
         weight, bias = make(features, support.targets, rows)
-    if not support.targets.is_floating_point():
+    if bias is not None and not support.targets.is_floating_point():
         seen = F.one_hot(support.targets, rows).any(0)
         bias = torch.where(seen, bias, bias.min().detach() - BEYOND)
     return {f"{learner.head}.weight": weight, f"{learner.head}.bias": bias}

@@ -47,7 +47,7 @@ class Learner:
         if normalization not in get_args(Normalization):
             known = ", ".join(get_args(Normalization))
             raise ConfigError(f"expected a normalization out of {known}, got '{normalization}'; choose one of them")
-        _refuse_parameters(module)
+        refuse_parameters(module)
         _refuse_head(module, head)
         self.head = head
         self.normalization = normalization
@@ -106,8 +106,8 @@ class Learner:
         """Return the head's parameters."""
         return select(params, self.head_names)
 
-    def linear_head(self, params: Params) -> tuple[Tensor, Tensor | None]:
-        """Return the head's weight [way feature] and its bias [way] or None.
+    def linear_head(self, params: Params, needed_by: str = "the contrastive view") -> tuple[Tensor, Tensor | None]:
+        """Return the head's weight [way feature] and its bias [way] or None; `needed_by` is named where there is none.
 
         Raises:
             ConfigError: The head is not one linear layer with values of its own.
@@ -116,8 +116,7 @@ class Learner:
         held = dict(head.named_parameters(recurse=False, remove_duplicate=False))
         if not isinstance(head, nn.Linear) or "weight" not in held:
             raise ConfigError(
-                f"expected a linear head, got {type(head).__name__} at '{self.head}'; "
-                "the contrastive view needs nn.Linear"
+                f"expected a linear head, got {type(head).__name__} at '{self.head}'; {needed_by} needs nn.Linear"
             )
         names = dict(self._run_whole.places)
         for own in held:
@@ -125,7 +124,7 @@ class Learner:
             if names.get(place, place) != place:
                 raise ConfigError(
                     f"expected a head with values of its own, got '{place}' tied to '{names[place]}'; "
-                    "untie them for the contrastive view"
+                    f"untie them for {needed_by}"
                 )
         values = {own: params[f"{self.head}.{own}"] if f"{self.head}.{own}" in names else held[own] for own in held}
         return values["weight"], values.get("bias")
@@ -167,7 +166,12 @@ def _places(module: nn.Module, head: str) -> dict[str, str]:
     return {place: names[id(value)] for place, value in held.items()}
 
 
-def _refuse_parameters(module: nn.Module) -> None:
+def refuse_parameters(module: nn.Module) -> None:
+    """Refuse parameters that gradients cannot move.
+
+    Raises:
+        ConfigError: One is complex, of whole numbers, or has no values yet.
+    """
     for name, value in module.named_parameters():
         if is_lazy(value):
             raise ConfigError(f"expected parameters with values, got '{name}' without; run the module once on an input")

@@ -165,6 +165,11 @@ def build(recipe: Recipe, watch: Watch = unwatched) -> Workshop:
         check(data.split(VALIDATION), recipe.episode)
     _refuse_mismatch(recipe, train)
     algorithm = untrained(recipe, train, len(with_classes(train)) if recipe.algorithm.axes.order == "joint" else None)
+    if recipe.algorithm.axes.second_from >= recipe.training.steps > 0 < recipe.algorithm.axes.second_from:
+        raise ConfigError(
+            f"expected algorithm.second_from below training.steps={recipe.training.steps}, got "
+            f"{recipe.algorithm.axes.second_from}; ask for order=first if second order is never to begin"
+        )
     recipe.evaluation.applied_to(algorithm)  # refuses what does not fit before anything is written
     if recipe.record.contrast:
         algorithm.require_plain("record.contrast")

@@ -66,6 +66,11 @@ class EvaluationConfig:
         steps = self.loop(algorithm.inner.lr, algorithm.inner.steps)[1]
         changes = {"lr": self.inner_lr, "start": self.head}
         given = {name: value for name, value in changes.items() if value is not None}
+        if self.head == "zero" and not (steps and algorithm.names & algorithm.learner.head_names):
+            raise ConfigError(
+                f"expected a head that adapts from evaluation.head=zero, got adapts={algorithm.adapts} and {steps} "
+                "inner steps; a zero head that stays says the same of every class"
+            )
         return replace(algorithm, learner=algorithm.learner.tested()).with_inner(steps=steps, **given)
 
 
