@@ -58,7 +58,7 @@ def main() -> None:
     )
     workshop = build(recipe)
     for order in ("first", "second"):
-        algorithm = build_algorithm(AlgorithmConfig("maml", order=order), workshop.algorithm.learner, recipe.inner)
+        algorithm = build_algorithm(AlgorithmConfig("maml", order=order), workshop.algorithm.learner, recipe.inner_loop)
         states = train(
             algorithm, workshop.start, lambda step: training_batch(recipe, workshop.data, step), recipe.training
         )

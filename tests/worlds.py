@@ -59,6 +59,23 @@ def smooth_learner(inputs=6, hidden=5, n_way=3, seed=0):
     return learner, learner.initial_params()
 
 
+def normed_learner(inputs=6, hidden=5, n_way=3, seed=0):
+    """A small network without kinks but with BatchNorm, for finite differences."""
+    module = sequential(
+        flatten=nn.Flatten,
+        body=lambda: nn.Linear(inputs, hidden),
+        norm=lambda: nn.BatchNorm1d(hidden),
+        bend=nn.Tanh,
+        head=lambda: nn.Linear(hidden, n_way),
+    ).double()
+    rng = generator(seed, "normed")
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.copy_(torch.randn(parameter.shape, generator=rng, dtype=torch.float64) * 0.6)
+    learner = Learner(module)
+    return learner, learner.initial_params()
+
+
 def vector_episode(inputs=6, n_way=3, k_shot=2, n_queries=4, seed=0) -> Episode:
     """Vectors around class centres."""
     rng = generator(seed, "vectors")
@@ -71,8 +88,8 @@ def vector_episode(inputs=6, n_way=3, k_shot=2, n_queries=4, seed=0) -> Episode:
     return Episode(examples(k_shot), examples(n_queries))
 
 
-def algorithm_of(name, learner, order=None, **inner):
-    return build(AlgorithmConfig(name, order=order), learner, InnerLoop(**inner))
+def algorithm_of(name, learner, order=None, axes=None, **inner):
+    return build(AlgorithmConfig(name, order=order, **(axes or {})), learner, InnerLoop(**inner))
 
 
 def made_up_data(n_classes=12, per_class=8, size=16, name="made-up", sides=("train", "validation", "test")) -> DataSet:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from innerloop.inner import InnerLoop
     from innerloop.models import Learner, ModelConfig
     from innerloop.models import build as build_learner
+    from innerloop.modules import MAML, MetaSGD
     from innerloop.runs import Recipe, open_run
     from innerloop.training import EvaluationConfig, TrainingConfig, evaluate, initial_state, train
 
@@ -34,6 +35,8 @@ _HOMES = {
     "InnerLoop": ("innerloop.inner", "InnerLoop"),
     "InnerloopError": ("innerloop.errors", "InnerloopError"),
     "Learner": ("innerloop.models", "Learner"),
+    "MAML": ("innerloop.modules", "MAML"),
+    "MetaSGD": ("innerloop.modules", "MetaSGD"),
     "ModelConfig": ("innerloop.models", "ModelConfig"),
     "Recipe": ("innerloop.runs", "Recipe"),
     "TrainingConfig": ("innerloop.training", "TrainingConfig"),
@@ -49,6 +52,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "MAML",
     "Algorithm",
     "AlgorithmConfig",
     "DataConfig",
@@ -59,6 +63,7 @@ __all__ = [
     "InnerLoop",
     "InnerloopError",
     "Learner",
+    "MetaSGD",
     "ModelConfig",
     "Recipe",
     "TrainingConfig",

@@ -58,6 +58,7 @@ def begin(recipe: Recipe, folder: str, command: str, watch: Watch = unwatched) -
     Raises:
         InnerloopError: At once for what does not fit; while iterating, for a loss that is not finite.
     """
+    recipe = recipe.settled()
     workshop = build(recipe, watch)
     directory = RunDirectory(folder)
     directory.begin(recipe, command)
@@ -94,7 +95,7 @@ def resume(folder: str, watch: Watch = unwatched) -> Iterator[Progress]:
 
 def _drive(recipe: Recipe, workshop: Workshop, directory: RunDirectory, start: State, best: Best) -> Iterator[Progress]:
     batches = Ahead(partial(training_batch, recipe, workshop.data), recipe.training.steps)
-    states = train(workshop.algorithm, start, batches, recipe.training)
+    states = train(workshop.algorithm, start, batches, recipe.training, recipe.seed)
     clock = time.perf_counter()
     # A continued run has its first state behind it: recorded and saved.
     recorded = start if directory.last.exists() else None

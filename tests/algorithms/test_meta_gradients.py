@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from innerloop.algorithms import ALGORITHMS, AlgorithmConfig
+from innerloop.algorithms import AlgorithmConfig, Axes
 from innerloop.errors import ConfigError
 from innerloop.params import zeroed
 from reference.plain_maml import meta_gradient as plain
@@ -41,9 +41,9 @@ def test_second_order_gradients_are_finite_differences_of_the_adapted_query_loss
 
 
 @pytest.mark.parametrize("loss", ["cross_entropy", "mse"])
-@pytest.mark.parametrize("name", sorted(ALGORITHMS))
+@pytest.mark.parametrize("name", ["maml", "anil", "boil", "zeroing"])
 @pytest.mark.parametrize("order", ["second", "first"])
-def test_every_algorithm_is_the_plain_autograd_reference_through_conv4(name, order, loss):
+def test_plain_descent_is_the_plain_autograd_reference_through_conv4(name, order, loss):
     learner, params = conv_learner()
     episode = image_episode()
     algorithm = algorithm_of(name, learner, order=order, lr=0.3, steps=2, loss=loss)
@@ -55,8 +55,7 @@ def test_every_algorithm_is_the_plain_autograd_reference_through_conv4(name, ord
         lr=0.3,
         steps=2,
         order=order,
-        adapts=ALGORITHMS[name].adapts,
-        head=learner.head_names,
+        names=algorithm.names,
         loss=loss,
     )
     assert_close(ours.gradient, truth)
@@ -107,14 +106,12 @@ def test_with_a_random_head_they_are_not_the_same():
 
 
 def test_named_axes_can_be_moved_and_unknown_names_are_refused():
-    assert AlgorithmConfig("anil", order="first").axes == ("head", "first")
-    with pytest.raises(
-        ConfigError, match=r"unknown algorithm 'mamal'; known: anil, fomaml, maml\. Did you mean 'maml'"
-    ):
+    assert AlgorithmConfig("anil", order="first").axes == Axes(adapts="head", order="first")
+    with pytest.raises(ConfigError, match=r"unknown algorithm 'mamal'; known: anil, .* Did you mean 'maml'"):
         AlgorithmConfig("mamal")
 
 
-@pytest.mark.parametrize("axes", [{"adapts": "body"}, {"order": "third"}])
+@pytest.mark.parametrize("axes", [{"head": "body"}, {"order": "third"}])
 def test_values_off_the_axes_are_refused(axes):
     with pytest.raises((ConfigError, TypeError)):
         AlgorithmConfig("maml", **axes)

@@ -20,7 +20,7 @@ def batches(step):
 
 def trained(algorithm, params, rule, steps=3, **changes):
     config = TrainingConfig(steps=steps, outer_rule=rule, outer_lr=0.05, **changes)
-    return list(train(algorithm, initial_state(algorithm, params, config), batches, config))
+    return list(train(algorithm, initial_state(algorithm, params), batches, config))
 
 
 @pytest.mark.parametrize("name", ["fomaml", "anil"])
@@ -74,11 +74,12 @@ def test_shares_of_the_first_head_and_of_all_ages_sum_to_one_for_any_outer_rule(
 
 def test_a_reset_head_carries_nothing_from_earlier_steps():
     learner, params = conv_learner()
-    algorithm = algorithm_of("fomaml", learner, lr=0.3)
     residuals = torch.randn(9, 3, generator=generator(0, "residuals"), dtype=torch.float64)
-    first = torch.stack([s.params["head.weight"] for s in trained(algorithm, params, "adam", head_reset="first")])
+    first, zero = (
+        torch.stack([s.params["head.weight"] for s in trained(each, params, "adam")])
+        for each in (algorithm_of("fomaml", learner, axes={"head": head}, lr=0.3) for head in ("first", "zeroing"))
+    )
     assert all(age.norm.mean == 0 for age in by_age([residuals], first))
-    zero = torch.stack([s.params["head.weight"] for s in trained(algorithm, params, "adam", head_reset="zero")])
     assert by_age([residuals], zero) == ()
 
 

@@ -111,8 +111,7 @@ def test_measures_are_a_slow_recomputation_by_autograd(name):
     inner = {"lr": 0.3, "steps": 2}
     ours = compared(algorithm_of(name, learner, **inner), params, EPISODE)
 
-    adapts = "all" if name == "maml" else "head"
-    how = {"lr": 0.3, "steps": 2, "adapts": adapts, "head": learner.head_names, "loss": "cross_entropy"}
+    how = {"lr": 0.3, "steps": 2, "names": algorithm_of(name, learner).names, "loss": "cross_entropy"}
     true = {}
     for order in ("first", "second"):
         gradient = plain(learner._whole, params, EPISODE, order=order, **how)[0]

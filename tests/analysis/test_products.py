@@ -85,3 +85,10 @@ def test_a_head_that_is_not_linear_has_no_products():
     learner = Learner(sequential(flatten=nn.Flatten, head=lambda: nn.Sequential(nn.Linear(6, 3))).double())
     probe = Probe(0, vector_episode(), tuple("abc"))
     assert products(algorithm_of("maml", learner), learner.initial_params(), probe) is None
+
+
+@pytest.mark.parametrize("name", ["protonet", "r2d2", "matchingnet", "pretrained", "meta_sgd"])
+def test_a_head_made_of_the_support_set_and_learned_rates_have_no_products(name):
+    learner, _ = conv_learner()
+    algorithm = algorithm_of(name, learner, steps=int(name == "meta_sgd"))
+    assert products(algorithm, algorithm.initial_params(), Probe(0, image_episode(), tuple("abc"))) is None

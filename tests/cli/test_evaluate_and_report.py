@@ -13,7 +13,7 @@ def trained(commands_in, small, tmp_path_factory):
     """Two small runs that differ in their head's policy alone."""
     shell = commands_in(tmp_path_factory.mktemp("trained"))
     shell("train", *small, "--training.steps=2", "--out=random")
-    shell("train", *small, "--training.steps=2", "--out=zeroing", "--model.head_scale=0", "--training.head_reset=zero")
+    shell("train", *small, "--training.steps=2", "--out=zeroing", "--algorithm.head=zeroing")
     return shell
 
 
@@ -93,19 +93,14 @@ def test_report_on_one_run_without_evaluations_and_bad_places(trained, small):
 
 
 def test_recipes_are_whole_and_name_what_they_are(shell, request):
-    recipes = sorted((request.config.rootpath / "recipes").glob("omniglot-*.yaml"))
+    recipes = sorted((request.config.rootpath / "recipes").glob("omniglot-5w?s-*maml-*.yaml"))
     assert len(recipes) == 12
     for recipe in recipes:
         values = yaml.safe_load(recipe.read_text())
         _, ways, algorithm, head = recipe.stem.split("-")
         assert ways == f"{values['episode']['n_way']}w{values['episode']['k_shot']}s"
         assert algorithm == values["algorithm"]["name"]
-        assert (
-            head
-            == {(1.0, "none"): "random", (0.0, "none"): "zero", (0.0, "zero"): "zeroing"}[
-                values["model"]["head_scale"], values["training"]["head_reset"]
-            ]
-        )
+        assert head == {"learned": "random"}.get(values["algorithm"]["head"], values["algorithm"]["head"])
 
 
 def test_an_omniglot_recipe_trains_and_tests_on_the_real_archives(shell, request, omniglot_root):
@@ -132,8 +127,8 @@ def test_a_manifest_lets_another_run_be_tested_on_the_very_same_episodes(trained
     assert (again["evaluation"]["seed"], again["evaluation"]["manifest"]) == (None, digest)
     trained("report", "random", "zeroing", "--out=paired.html")
     page = (trained.folder / "paired.html").read_text()
-    rows = page.split("seed 11, inner rate")[0].rsplit("<table>", 1)[1]
-    assert f"manifest {digest}, inner rate" not in page
+    rows = page.split("seed 11, 1 step, inner rate")[0].rsplit("<table>", 1)[1]
+    assert f"manifest {digest}, 1 step, inner rate" not in page
     assert rows.count("<tr><td>") == 2  # the same episodes, named by a seed and by a manifest, share a table
     assert "got 'typeface' test" in trained.refused(
         "evaluate", "random", f"--manifest={manifest}", "--data.name=digits"
@@ -165,7 +160,7 @@ def test_a_report_says_which_manifest_the_episodes_are_of(trained):
     trained("evaluate", "alone13", f"--manifest={manifest}", "--checkpoint=last")
     trained("report", "alone13")
     (kept,) = open_run(alone).evaluations()
-    assert f"episodes of manifest {kept.evaluation.manifest}, inner rate" in (alone / "report.html").read_text()
+    assert f"episodes of manifest {kept.evaluation.manifest}, 1 step, inner rate" in (alone / "report.html").read_text()
 
 
 def own_arrays(folder, seed, labels=6):

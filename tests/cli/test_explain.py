@@ -16,7 +16,7 @@ def trained(commands_in, small, tmp_path_factory):
     shell = commands_in(tmp_path_factory.mktemp("explained"))
     kept = (*small, "--training.steps=3", "--record.heads=true")
     shell("train", *kept, "--out=random", "--training.outer_rule=sgd", "--training.outer_lr=0.1")
-    shell("train", *kept, "--out=zeroing", "--model.head_scale=0", "--training.head_reset=zero")
+    shell("train", *kept, "--out=zeroing", "--algorithm.head=zeroing")
     return shell
 
 

@@ -23,7 +23,7 @@ recipe: base.yaml
 axes:
   head:
     random: {}
-    zeroing: {model.head_scale: 0, training.head_reset: zero}
+    zeroing: {algorithm.head: zeroing}
   steps:
     M1: {inner.steps: 1}
     M2: {inner.steps: 2}
@@ -66,7 +66,7 @@ def test_a_sweep_leaves_a_run_for_every_cell_and_seed_and_one_table_and_page(who
         assert f"{number}/8 {name}  6/6" in whole.said
         recipe = open_run(folder / name).recipe
         assert (recipe.seed, recipe.inner.steps) == (int(name[-1]), int(name.split("/")[0][-1]))
-        assert recipe.training.head_reset == ("zero" if name.startswith("zeroing") else "none")
+        assert recipe.algorithm.head == ("zeroing" if name.startswith("zeroing") else None)
         assert len(open_run(folder / name).evaluations()) == 1
     assert "over seeds" in whole.said
     assert "has the highest mean accuracy of the 4 tested cells" in whole.said
@@ -77,7 +77,7 @@ def test_a_sweep_leaves_a_run_for_every_cell_and_seed_and_one_table_and_page(who
     cells = numbers(folder)
     assert [cell["name"] for cell in cells] == ["random-M1", "random-M2", "zeroing-M1", "zeroing-M2"]
     assert all([run["seed"] for run in cell["runs"]] == [0, 1] for cell in cells)
-    assert cells[3]["settings"] == {"model.head_scale": 0, "training.head_reset": "zero", "inner.steps": 2}
+    assert cells[3]["settings"] == {"algorithm.head": "zeroing", "inner.steps": 2}
 
 
 def test_a_sweep_interrupted_and_continued_is_the_uninterrupted_one(whole, commands):

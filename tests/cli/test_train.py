@@ -48,9 +48,9 @@ def test_the_same_command_gives_the_same_run_bit_for_bit(shell, small):
     assert history(left, "seconds") == history(right, "seconds")
 
 
-@pytest.mark.parametrize("policy", ["none", "zero", "first"])
+@pytest.mark.parametrize("policy", ["learned", "zeroing", "first"])
 def test_a_killed_run_resumed_is_the_uninterrupted_run(shell, small, policy):
-    settings = (*small, "--training.steps=12", f"--training.head_reset={policy}", "--record.checkpoint=3")
+    settings = (*small, "--training.steps=12", f"--algorithm.head={policy}", "--record.checkpoint=3")
     shell("train", *settings, "--out=whole")
     whole, killed = shell.folder / "whole", shell.folder / "killed"
     process = subprocess.Popen(
@@ -99,10 +99,10 @@ def test_a_loss_that_is_not_finite_keeps_the_last_good_checkpoint(shell, small):
 
 
 def test_a_recipe_in_yaml_with_options_that_win(shell, small):
-    (shell.folder / "mine.yaml").write_text("training:\n  steps: 9\n  head_reset: zero\ninner:\n  lr: 1e-1\n")
+    (shell.folder / "mine.yaml").write_text("training:\n  steps: 9\nalgorithm:\n  head: zeroing\ninner:\n  lr: 1e-1\n")
     shell("train", "--config=mine.yaml", *small, "--training.steps=1")
     recipe = open_run(shell.folder / "runs" / "mine").recipe
-    assert (recipe.training.steps, recipe.training.head_reset, recipe.inner.lr) == (1, "zero", 0.1)
+    assert (recipe.training.steps, recipe.algorithm.head, recipe.inner.lr) == (1, "zeroing", 0.1)
     shell("train", "--config=mine.yaml", *small, "--training.steps=0")
     assert (shell.folder / "runs" / "mine-2").is_dir()
 
@@ -113,7 +113,10 @@ def test_a_recipe_in_yaml_with_options_that_win(shell, small):
         (["--inner.lrr=3"], "unknown setting 'inner.lrr'. Did you mean 'inner.lr'?"),
         (["--inner.lr=fast"], "expected inner.lr to be a number, got 'fast'"),
         (["--algorithm.name=mamal"], "Did you mean 'maml'?"),
-        (["--algorithm.order=secnd"], "one of second, first, got 'secnd'. Did you mean 'second'?"),
+        (
+            ["--algorithm.order=secnd"],
+            "one of second, first, implicit, reptile, joint, got 'secnd'. Did you mean 'second'?",
+        ),
         (["--data.name=omniglott"], "Did you mean 'omniglot'?"),
         (["--data.name=omniglot", "--data.root=nowhere"], "got neither; set --data.root"),
         (["--data.name=digits"], "no split 'train'"),

@@ -12,11 +12,10 @@ from innerloop.data.episode import EpisodeShape
 from innerloop.errors import ConfigError
 from innerloop.figures.registry import FIGURES
 from innerloop.figures.style import to_pdf, to_png, to_svg
-from innerloop.inner import InnerLoop
 from innerloop.models import ModelConfig
 from innerloop.params import zeroed
 from innerloop.report.sections import SECTIONS
-from innerloop.runs import Recipe, RecordConfig, open_run
+from innerloop.runs import InnerConfig, Recipe, RecordConfig, open_run
 from innerloop.training import TrainingConfig
 from worlds import algorithm_of, conv_learner, image_episode, probes_of, unbalanced
 
@@ -33,7 +32,7 @@ def run(tmp_path_factory):
         data=DataConfig("gaussians"),
         episode=EpisodeShape(3, 2, 4),
         model=ModelConfig("mlp"),
-        inner=InnerLoop(lr=0.1),
+        inner=InnerConfig(lr=0.1),
         training=TrainingConfig(steps=3, tasks=2, outer_rule="sgd"),
         record=RecordConfig(validation=0, heads=True),
     )

@@ -75,11 +75,11 @@ def test_every_data_set_draws_the_same_balanced_episode_twice_from_disjoint_spli
             assert 0 <= first.query.inputs.min() < first.query.inputs.max() <= 1
 
 
-@pytest.mark.parametrize("order", ["second", "first"])
 @pytest.mark.parametrize("name", sorted(ALGORITHMS))
-def test_every_meta_gradient_is_keyed_and_shaped_like_the_parameters_and_repeats(name, order):
-    learner, params = conv_learner()
-    algorithm = algorithm_of(name, learner, order=order, steps=2)
+def test_every_meta_gradient_is_keyed_and_shaped_like_the_parameters_and_repeats(name):
+    learner, _ = conv_learner(dtype=torch.float32)
+    algorithm = algorithm_of(name, learner, lr=ALGORITHMS[name].lr, steps=min(2, ALGORITHMS[name].steps))
+    params = {key: value.double() for key, value in algorithm.initial_params().items()}
     first, again = (algorithm.meta_gradient(params, image_episode()) for _ in range(2))
     assert {key: value.shape for key, value in first.gradient.items()} == {k: v.shape for k, v in params.items()}
     assert all(torch.equal(first.gradient[key], again.gradient[key]) for key in params)

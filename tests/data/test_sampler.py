@@ -56,6 +56,15 @@ def test_classes_and_their_slots_are_uniform():
     assert stats.chisquare(counts).pvalue > 1e-4
 
 
+def test_a_numbered_episode_is_the_same_with_the_numbers_of_its_classes_for_targets():
+    for index in range(5):
+        plain, numbered = (draw(SPLIT, SMALL, 0, index, numbered=each) for each in (False, True))
+        classes = torch.tensor(choose(SPLIT, SMALL, 0, index).classes)
+        for left, right in zip(plain, numbered, strict=True):
+            assert torch.equal(left.inputs, right.inputs)
+            assert torch.equal(classes[left.targets], right.targets)
+
+
 def test_a_batch_is_its_episodes_stacked():
     batch = draw_batch(SPLIT, SMALL, 0, range(4, 7))
     assert len(list(tasks(batch))) == 3

@@ -55,7 +55,7 @@ def test_images_too_small_and_unknown_networks_are_refused():
         build(ModelConfig(order="x"), (1, 28, 28), 5, seed=0)
     with pytest.raises(ConfigError, match=r"expected images for 'conv4', got inputs of shape \(4,\)"):
         build(ModelConfig("conv4"), (4,), 5, seed=0)
-    assert set(MODELS) == {"conv4", "strided_conv4", "mlp"}
+    assert set(MODELS) == {"conv4", "strided_conv4", "resnet12", "mlp"}
 
 
 def test_the_mlp_takes_inputs_of_any_shape():

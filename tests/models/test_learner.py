@@ -2,9 +2,10 @@ import pytest
 import torch
 from torch import nn
 
+from brought import Tied, brought
 from innerloop.errors import ConfigError
 from innerloop.models import Learner
-from worlds import conv_learner, image_episode, sequential, smooth_learner
+from worlds import algorithm_of, conv_learner, image_episode, sequential, smooth_learner, vector_episode
 
 EPISODE = image_episode()
 
@@ -33,6 +34,86 @@ def test_the_users_module_is_never_changed():
 def test_a_head_that_is_not_there_is_refused_with_the_names_there_are():
     with pytest.raises(ConfigError, match=r"submodule 'haed' .* a module with body, head; .* Did you mean 'head'\?"):
         Learner(sequential(body=lambda: nn.Linear(4, 3), head=lambda: nn.Linear(3, 2)), head="haed")
+
+
+def test_the_names_offered_begin_with_linear_layers_and_are_not_endless():
+    module = sequential(
+        **{f"norm{number}": lambda: nn.LayerNorm(3) for number in range(15)}, fc=lambda: nn.Linear(3, 2)
+    )
+    with pytest.raises(ConfigError, match=r"got a module with fc, norm0, .*, norm10 and 4 more; name the one"):
+        Learner(module)
+
+
+def frozen_body():
+    module = sequential(body=lambda: nn.Linear(6, 4), bend=nn.Tanh, head=lambda: nn.Linear(4, 3)).double()
+    module.body.requires_grad_(False)
+    return module
+
+
+def test_frozen_parameters_are_constants_neither_meta_trained_nor_adapted():
+    module, episode = frozen_body(), vector_episode()
+    learner = Learner(module)
+    params = learner.initial_params()
+    assert set(params) == learner.names == learner.head_names == {"head.weight", "head.bias"}
+    result = algorithm_of("maml", learner, steps=2).meta_gradient(params, episode)
+    assert set(result.gradient) == learner.names
+    free = Learner(sequential(body=lambda: nn.Linear(6, 4), bend=nn.Tanh, head=lambda: nn.Linear(4, 3)).double())
+    everything = dict(module.state_dict())
+    truth = algorithm_of("anil", free, steps=2).meta_gradient(everything, episode).gradient
+    for name in params:
+        torch.testing.assert_close(result.gradient[name], truth[name])
+
+
+def test_a_frozen_head_is_handed_out_as_it_is():
+    module = frozen_body().requires_grad_(True)
+    module.head.requires_grad_(False)
+    learner = Learner(module)
+    weight, bias = learner.linear_head(learner.initial_params())
+    assert torch.equal(weight, module.head.weight)
+    assert torch.equal(bias, module.head.bias)
+    assert learner.head_names == frozenset()
+
+
+def test_entries_that_are_not_the_learners_own_are_left_alone():
+    learner, params = smooth_learner()
+    more = {**params, "body": torch.ones(()), "rate/body.weight": torch.ones(())}
+    inputs = vector_episode().query.inputs
+    assert torch.equal(learner.logits(more, inputs), learner.logits(params, inputs))
+    assert torch.equal(learner.features(more, inputs), learner.features(params, inputs))
+    assert set(learner.encoder_params(more)) == learner.names - learner.head_names
+
+
+def test_a_learner_with_nothing_to_train_is_refused():
+    with pytest.raises(ConfigError, match="a parameter to train, got none; set requires_grad=True"):
+        Learner(frozen_body().requires_grad_(False))
+
+
+@pytest.mark.parametrize(("dtype", "kind"), [(torch.int64, "int64"), (torch.complex64, "complex64")])
+def test_parameters_that_are_no_real_numbers_are_refused(dtype, kind):
+    module = frozen_body()
+    module.body.register_parameter("table", nn.Parameter(torch.zeros(2, dtype=dtype), requires_grad=False))
+    with pytest.raises(
+        ConfigError, match=rf"real-valued parameters, got 'body\.table' of type {kind}; make it a buffer"
+    ):
+        Learner(module)
+
+
+def test_parameters_without_values_are_refused():
+    with pytest.raises(ConfigError, match=r"with values, got 'head\.weight' without; run the module once"):
+        Learner(sequential(head=lambda: nn.LazyLinear(3)))
+
+
+def test_the_contrastive_view_needs_values_of_the_heads_own():
+    learner = Learner(brought(Tied))
+    with pytest.raises(ConfigError, match=r"got 'head\.weight' tied to 'embed\.weight'; untie them"):
+        learner.linear_head(learner.initial_params())
+    normed = frozen_body()
+    with torch.random.fork_rng(devices=[]):
+        nn.utils.parametrizations.spectral_norm(normed.head)
+    learner = Learner(normed)
+    assert learner.logits(learner.initial_params(), vector_episode().query.inputs).shape == (12, 3)
+    with pytest.raises(ConfigError, match="expected a linear head, got ParametrizedLinear at 'head'"):
+        learner.linear_head(learner.initial_params())
 
 
 def test_the_contrastive_view_needs_a_linear_head():

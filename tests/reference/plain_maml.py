@@ -1,4 +1,4 @@
-"""MAML, FOMAML and ANIL in plain autograd: modules copied by hand, no torch.func, no Params arithmetic."""
+"""MAML, FOMAML, ANIL and BOIL in plain autograd: modules copied by hand, no torch.func, no Params arithmetic."""
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -12,11 +12,10 @@ def loss_of(module, params, examples, loss):
     return ((outputs - F.one_hot(examples.targets, outputs.shape[1]).to(outputs.dtype)) ** 2).mean()
 
 
-def meta_gradient(module, params, episode, *, lr, steps, order, adapts="all", head=(), loss="cross_entropy"):
+def meta_gradient(module, params, episode, *, lr, steps, order, names=None, loss="cross_entropy"):
     start = {name: value.clone().requires_grad_() for name, value in params.items()}
-    here = dict(start)
+    here, names = dict(start), sorted(params if names is None else names)
     for _ in range(steps):
-        names = [name for name in here if adapts == "all" or name in head]
         support_loss = loss_of(module, here, episode.support, loss)
         gradients = torch.autograd.grad(support_loss, [here[name] for name in names], create_graph=order == "second")
         here = {**here, **{name: here[name] - lr * g for name, g in zip(names, gradients, strict=True)}}

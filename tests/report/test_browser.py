@@ -8,6 +8,7 @@ from html import escape, unescape
 
 import pytest
 
+from innerloop.algorithms import AlgorithmConfig
 from innerloop.data import DataConfig, load
 from innerloop.data.episode import EpisodeShape
 from innerloop.driver import begin
@@ -51,10 +52,11 @@ addEventListener("load", () => {{
 def page(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
     runs = []
-    for name, policy in (("random-head", "none"), (LONG.replace("/", "-"), "zero")):
+    for name, policy in (("random-head", "learned"), (LONG.replace("/", "-"), "zeroing")):
         recipe = Recipe(
             model=ModelConfig("strided_conv4", filters=8),
-            training=TrainingConfig(2, 2, head_reset=policy),
+            algorithm=AlgorithmConfig("fomaml", head=policy),
+            training=TrainingConfig(2, 2),
             record=RecordConfig(1, 2, 1, 1, 2),
         )
         for _ in begin(recipe, str(folder / name), "innerloop train"):

@@ -11,7 +11,7 @@ set: {training.steps: 30}
 axes:
   head:
     random: {}
-    zeroing: {model.head_scale: 0, training.head_reset: zero}
+    zeroing: {algorithm.head: zeroing}
   steps:
     M1: {inner.steps: 1}
     M5: {inner.steps: 5, training.steps: 50}
@@ -29,10 +29,7 @@ def test_axes_are_crossed_into_the_recipe_of_every_cell_the_last_running_fastest
     assert [cell.name for cell in four] == ["random-M1", "random-M5", "zeroing-M1", "zeroing-M5"]
     assert [cell.label for cell in four][3] == "zeroing M5"
     recipes = [cell.recipe for cell in four]
-    assert [(each.model.head_scale, each.training.head_reset) for each in recipes[1:3]] == [
-        (1.0, "none"),
-        (0.0, "zero"),
-    ]
+    assert [each.algorithm.head for each in recipes[1:3]] == [None, "zeroing"]
     assert [each.inner.steps for each in recipes] == [1, 5, 1, 5]
     assert four[3].values == {"head": "zeroing", "steps": "M5"}
     assert four[0].seeded(3) == replace(recipes[0], seed=3)
@@ -52,7 +49,7 @@ def test_a_grid_without_axes_is_one_cell_named_as_asked():
 def test_names_are_read_as_they_are_written_and_nothing_is_changed_by_nothing():
     grid = from_text("axes: {lr: {no: , 0.10: {inner.lr: 1e-1}, -1e-2: {inner.lr: -1e-2}}}", "x")
     assert list(grid.axes["lr"]) == ["no", "0.10", "-1e-2"]
-    assert [cell.recipe.inner.lr for cell in cells(grid, Recipe())] == [0.4, 0.1, -0.01]
+    assert [cell.recipe.inner_loop.lr for cell in cells(grid, Recipe())] == [0.4, 0.1, -0.01]
     assert cells(grid, Recipe())[2].label == "-1e-2"
 
 
@@ -97,7 +94,7 @@ def test_a_recipe_is_found_from_where_the_grid_lies(tmp_path):
         ("axes: {a: {x: {inner: {lr: 1}}}}", "unknown setting 'inner' in cell 'x'"),
         ("axes: {a: {x: {inner.lr: fast}}}", "in cell 'x', got: could not convert"),
         ("axes: {a: {x: {inner.steps: -1}}}", "cell 'x': expected inner steps"),
-        ("axes: {a: {x: {training.head_reset: zer}}}", "training.head_reset"),
+        ("axes: {a: {x: {algorithm.head: zer}}}", "algorithm.head"),
         ("axes: {a: {x: {}, y: {inner.lr: 0.4}}}", "the same settings in 'x' and 'y'"),
         ("axes: {a: {x: {inner.lr: 1}, X: {inner.lr: 2}}}", "cells of different names, got 'x' and 'X'"),
         ("axes: {a: {x_y: {inner.lr: 1}, x: {}}, b: {z: {}, y_z: {inner.steps: 3}}}", "cells of different names"),
@@ -126,17 +123,22 @@ def test_every_grid_that_ships_reads_and_all_its_cells_are_recipes(request):
         grid, base = read(place)
         sizes[place.stem] = len(cells(grid, base)) * len(grid.seeds)
         assert place.stem.startswith(base.data.name.replace("_", "-"))
-    assert sizes == {"omniglot-inner-steps": 45, "omniglot-interference-sources": 12, "tiny-imagenet-single-task": 30}
+    assert sizes == {
+        "omniglot-contrastive": 33,
+        "omniglot-inner-steps": 45,
+        "omniglot-interference-sources": 12,
+        "tiny-imagenet-single-task": 30,
+    }
 
 
 def test_the_sources_of_interference_are_removed_one_at_a_time_and_together(request):
     place = request.config.rootpath / "recipes" / "sweeps" / "omniglot-interference-sources.yaml"
     policies = {
-        cell.name: (cell.recipe.model.head_scale, cell.recipe.training.head_reset) for cell in cells(*read(place))
+        cell.name: (cell.recipe.model.head_scale, cell.recipe.algorithm.axes.head) for cell in cells(*read(place))
     }
     assert policies == {
-        "random": (1.0, "none"),
+        "random": (1.0, "learned"),
         "first": (1.0, "first"),
-        "zero": (0.0, "none"),
-        "zeroing": (0.0, "zero"),
+        "zero": (1.0, "zero"),
+        "zeroing": (1.0, "zeroing"),
     }

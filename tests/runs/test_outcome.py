@@ -90,6 +90,7 @@ def test_a_run_is_finished_when_its_last_checkpoint_is_of_its_last_step(tmp_path
         ({"seed": 3}, False),
         ({"inner_lr": 0.1}, False),
         ({"split": "validation"}, False),
+        ({"head": "logistic"}, False),
         ({"accuracies": [0.1, 0.2, 0.3]}, False),
     ],
 )
@@ -106,6 +107,10 @@ def test_rates_and_steps_of_the_test_are_the_recipes_own(tmp_path):
     assert own_test(run) is None
     run.keep(kept([0.1, 0.2], inner_lr=0.1))
     assert own_test(run).evaluation.inner_lr == 0.1
+    with_ridge = replace(run, recipe=replace(run.recipe, evaluation=replace(how, head="ridge")))
+    assert own_test(with_ridge) is None
+    run.keep(kept([0.1, 0.2], inner_lr=0.1, head="ridge"))
+    assert own_test(with_ridge).evaluation.head == "ridge"
     longer = replace(run, recipe=replace(run.recipe, evaluation=replace(how, inner_steps=2)))
     assert own_test(longer) is None
 

@@ -1,7 +1,9 @@
 from dataclasses import replace
 
+import pytest
 import torch
 
+from innerloop.algorithms import AlgorithmConfig
 from innerloop.data.episode import tasks
 from innerloop.runs import Recipe, RecordConfig, probe_episodes, training_batch
 from innerloop.training import TrainingConfig
@@ -32,6 +34,20 @@ def test_a_pool_repeats_after_its_size_and_fixed_slots_stay():
     assert torch.equal(first.query.targets, again.query.targets)
     endless = training_batch(replace(recipe, training=TrainingConfig(tasks=3)), data, 1)
     assert not torch.equal(first.query.inputs, endless.query.inputs)
+
+
+@pytest.mark.parametrize("pool", [0, 4])
+def test_a_joint_classifier_trains_on_class_numbers_that_stand_for_the_same_class_at_every_step(pool):
+    data = made_up_data()
+    recipe = Recipe(episode=SMALL, training=TrainingConfig(tasks=2, pool=pool), algorithm=AlgorithmConfig("pretrained"))
+    split, number_of = data.split("train"), {}
+    for number, members in enumerate(split.members):
+        number_of |= {split.inputs[member].tobytes(): number for member in members}
+    for step in range(4):
+        for episode in tasks(training_batch(recipe, data, step)):
+            for side in episode:
+                pictures = (side.inputs * 255).round().to(torch.uint8).numpy()
+                assert side.targets.tolist() == [number_of[each.tobytes()] for each in pictures]
 
 
 def test_probes_of_training_are_what_training_sees():

@@ -9,11 +9,12 @@ from innerloop.data import DataConfig, load
 from innerloop.data.augment import Augmentation, check_fits
 from innerloop.data.split import split_by_class
 from innerloop.errors import ConfigError, RunError
+from innerloop.inner import InnerLoop
 from innerloop.models import ModelConfig
 from innerloop.runs import Best, Recipe, RunDirectory, history, open_run, read_checkpoint, write_checkpoint
 from innerloop.runs.files import write_whole
-from innerloop.runs.recipe import build, from_values, from_yaml, to_yaml
-from innerloop.training import State
+from innerloop.runs.recipe import InnerConfig, build, fingerprint, from_values, from_yaml, to_yaml
+from innerloop.training import State, TrainingConfig
 
 STATE = State(
     7,
@@ -38,7 +39,7 @@ def test_what_a_recipe_leaves_out_takes_its_default_and_whole_numbers_pass_for_r
 
 
 @pytest.mark.parametrize(
-    "text", ["inner: [3", "inner: {lrr: 3}", "inner: {lr: fast}", "training: {head_reset: zer}", "just words", "- 1"]
+    "text", ["inner: [3", "inner: {lrr: 3}", "inner: {lr: fast}", "algorithm: {head: zer}", "just words", "- 1"]
 )
 def test_a_malformed_recipe_is_one_error_that_names_the_file(text):
     with pytest.raises(ConfigError, match=r"in 'here.yaml', got"):
@@ -154,3 +155,20 @@ def test_files_are_written_whole(tmp_path):
     assert (tmp_path / "a").read_text(encoding="utf-8") == "ü"
     with pytest.raises(RunError, match="expected to write"):
         write_whole(tmp_path / "missing" / "a", "x")
+
+
+def test_a_run_may_be_continued_for_longer_unless_its_outer_rate_falls_towards_the_end():
+    longer = {
+        schedule: [fingerprint(Recipe(training=TrainingConfig(steps, outer_schedule=schedule))) for steps in (4, 9)]
+        for schedule in ("constant", "cosine")
+    }
+    assert len(set(longer["constant"])) == 1
+    assert len(set(longer["cosine"])) == 2
+
+
+def test_a_settled_recipe_writes_down_the_rate_and_steps_of_its_algorithm():
+    recipe = Recipe(algorithm=AlgorithmConfig("imaml"))
+    assert (recipe.inner.lr, recipe.settled().inner.lr, recipe.settled().inner.steps) == (None, 0.1, 16)
+    asked = Recipe(algorithm=AlgorithmConfig("imaml"), inner=InnerConfig(lr=-0.2, lr_of={"head.*": [0.3, 0.1]}))
+    assert asked.inner_loop == InnerLoop(lr=-0.2, steps=16, lr_of={"head.*": (0.3, 0.1)})
+    assert from_yaml(to_yaml(asked.settled()), "here") == asked.settled()

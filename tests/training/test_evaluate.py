@@ -4,6 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from sklearn.linear_model import LogisticRegression
 
 from innerloop.data.episode import EpisodeShape
 from innerloop.data.sampler import draw
@@ -55,6 +56,42 @@ def test_rate_and_steps_at_test_are_settings_of_their_own():
     assert (unchanged.lr, unchanged.steps) == (0.2, 2)
 
 
+def test_a_head_that_the_support_set_makes_needs_no_inner_steps_unless_they_are_asked_for():
+    algorithm = outcome()[0]
+    loops = {
+        head: EvaluationConfig(head=head, inner_steps=steps).loop(0.2, 2)
+        for head, steps in ((None, None), ("zero", None), ("prototypes", None), ("logistic", None), ("ridge", 3))
+    }
+    steps = {"zero": 2, None: 2, "prototypes": 0, "logistic": 0, "ridge": 3}
+    assert loops == {head: (0.2, count) for head, count in steps.items()}
+    for head, count in steps.items():
+        inner = EvaluationConfig(head=head, inner_steps=3 if head == "ridge" else None).applied_to(algorithm).inner
+        assert (inner.start, inner.steps, inner.lr) == (head or "params", count, 0.2)
+
+
+@pytest.mark.parametrize("head", ["zero", "prototypes", "ridge", "logistic", "attention"])
+def test_every_learners_features_can_be_tested_with_another_head(head):
+    algorithm, params, usual = outcome()
+    other = evaluate(EvaluationConfig(head=head).applied_to(algorithm), params, SPLIT, SMALL, range(5), seed=3)
+    assert (usual.head, other.head) == ("params", head)
+    np.testing.assert_array_equal(other.as_trained, other.zeroed)
+    if head == "zero":
+        np.testing.assert_array_equal(other.as_trained, usual.zeroed)
+        return
+    for index, score in enumerate(other.as_trained[:, -1]):
+        episode = draw(SPLIT, SMALL, 3, index)
+        features, query = (algorithm.learner.features(params, side.inputs) for side in episode)
+        if head == "logistic":
+            fitted = LogisticRegression(max_iter=10_000).fit(features.double(), episode.support.targets)
+            said = torch.from_numpy(fitted.predict(query.double()))
+        elif head == "prototypes":
+            centres = torch.stack([features[episode.support.targets == slot].mean(0) for slot in range(3)])
+            said = torch.cdist(query, centres).argmin(1)
+        else:
+            continue
+        assert score == pytest.approx((said == episode.query.targets).float().mean().item())
+
+
 def test_a_split_too_small_and_bad_settings_are_refused():
     algorithm, params, _ = outcome()
     with pytest.raises(DataError, match="ask for fewer shots"):
@@ -63,6 +100,8 @@ def test_a_split_too_small_and_bad_settings_are_refused():
         EvaluationConfig(episodes=0)
     with pytest.raises(ConfigError, match=r"evaluation.inner_steps of at least 0"):
         EvaluationConfig(inner_steps=-1)
+    with pytest.raises(ConfigError, match="0 inner steps with attention instead of a head, got 2"):
+        EvaluationConfig(head="attention", inner_steps=2).applied_to(algorithm)
 
 
 def test_a_result_says_what_it_is_of_without_ways_for_real_values():

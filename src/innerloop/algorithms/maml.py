@@ -8,16 +8,23 @@ Exact: second derivatives included. Source: finn2017, equation 1.   Differs from
 from torch import Tensor
 
 from innerloop.algorithms.algorithm import Algorithm, MetaGradient
+from innerloop.algorithms.outer import outer_loss
 from innerloop.data.episode import Episode
 from innerloop.inner import accuracy, final_gradient
 from innerloop.shapes import Params, Scalar
 
 
-def meta_gradient(algorithm: Algorithm, params: Params, episode: Episode) -> MetaGradient:
+def meta_gradient(algorithm: Algorithm, params: Params, episode: Episode, step: int) -> MetaGradient:
     """Return the exact gradient of the adapted query loss at the parameters before adaptation."""
+    return through(algorithm, params, episode, step, differentiable=True)
+
+
+def through(algorithm: Algorithm, params: Params, episode: Episode, step: int, differentiable: bool) -> MetaGradient:
+    """Differentiate the outer loss through the inner loop, its gradients with it or held constant."""
 
     def adapted_loss(start: Params) -> tuple[Scalar, Tensor]:
-        return algorithm.query_loss(algorithm.adapt(start, episode.support, differentiable=True).adapted, episode)
+        path = algorithm.adapt(start, episode.support, differentiable).params
+        return outer_loss(algorithm, path, episode, step)
 
     gradient, (loss, logits) = final_gradient(adapted_loss, params)
     return MetaGradient(gradient, loss, accuracy(logits, episode.query.targets))

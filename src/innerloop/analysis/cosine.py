@@ -70,7 +70,7 @@ class Separation:
         classes: Its classes.
         by_class: Mean cosine of the queries of a class (row) and the support of a class (column), before adaptation;
             None where a class has no query.
-        products: That episode's logits and loss as sums of inner products; None for a head that is not linear.
+        products: That episode's logits and loss as sums of inner products; None as in `products`.
     """
 
     inner_lr: float

@@ -91,7 +91,7 @@ class Interference:
 
     Attributes:
         step: Outer steps done.
-        head_reset: What becomes of the head after every outer step.
+        head: What becomes of the head between outer steps.
         contrast: Norm of the contrastive part, to hold the others against.
         total: Norm of the interference.
         initialisation: Norm of the part that the head's first value makes.
@@ -102,7 +102,7 @@ class Interference:
     """
 
     step: int
-    head_reset: str
+    head: str
     contrast: Interval
     total: Interval
     initialisation: Interval
@@ -132,20 +132,19 @@ def measure(subject: Subject, settings: InterferenceSettings) -> Interference:
         raise ConfigError(
             "expected a run to trace its interference, got a learner without one; open it from its folder"
         )
+    subject.trained.require_plain("interference")
     recipe, learner, state = subject.run.recipe, subject.trained.learner, subject.state
     if settings.queries:
         _refuse_queries(subject)
     now = learner.linear_head(subject.params)[0].double()
-    first_params = reset_head(
-        recipe.training.head_reset, learner, {**subject.params, **state.first_head}, state.first_head
-    )
+    first_params = reset_head(subject.trained, {**subject.params, **state.first_head}, state.first_head, 0)
     first = learner.linear_head(first_params)[0].double()
     path = _recorded(subject, first, now) if recipe.record.heads else None
     past = _relived(subject) if settings.queries else None
     probed = [_residuals(subject.trained, subject.params, probe.episode) for probe in subject.probes()]
     return Interference(
         state.step,
-        recipe.training.head_reset,
+        subject.trained.axes.head,
         _over(each.contrast for each in probed),
         _over(_norm(each.values @ now) for each in probed),
         _over(_norm(each.values @ first) for each in probed),
@@ -278,7 +277,7 @@ def _refuse_queries(subject: Subject) -> None:
     for setting, got, needed in (
         ("training.outer_rule", training.outer_rule, "sgd"),
         ("algorithm.order", subject.trained.order, "first"),
-        ("training.head_reset", training.head_reset, "none"),
+        ("algorithm.head", subject.trained.axes.head, "learned"),
     ):
         if got != needed:
             raise ConfigError(

@@ -140,6 +140,7 @@ def measure(subject: Subject) -> Memorization:
     """
     algorithm = subject.tested
     inner = algorithm.inner
+    algorithm.require_plain("memorization")
     if inner.steps == 0 or inner.lr == 0:
         raise ConfigError(
             f"expected an inner loop that moves the head, got {inner.steps} steps at rate {inner.lr:g}; "
@@ -161,7 +162,7 @@ def measure(subject: Subject) -> Memorization:
     return Memorization(
         "unknown" if subject.run is None else subject.run.recipe.episode.labels,
         algorithm.adapts,
-        inner.loss,
+        inner.loss_name,
         inner.lr,
         inner.steps,
         ways,

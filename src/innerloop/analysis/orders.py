@@ -12,14 +12,13 @@ Source: kao2022, sections 2.3 and 2.4, equations 7, 8 and 10. Differs from the p
 algorithm's true gradients stand beside those of the split, which holds the encoder still in the inner loop.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
 
-from innerloop.algorithms import RULES, Algorithm
-from innerloop.algorithms.algorithm import Order
-from innerloop.analysis.contrast import ContrastSplit
+from innerloop.algorithms import Algorithm
+from innerloop.analysis.contrast import ContrastSplit, Order
 from innerloop.analysis.parts import (
     PARTS,
     cosine,
@@ -96,7 +95,8 @@ class Orders:
     Attributes:
         order: As trained.
         inner_steps: As trained.
-        is_exact: Whether the encoder stands still in the inner loop, so that the split's gradients are the true ones.
+        is_exact: Whether the encoder stands still in the inner loop and follows the query loss, so that the split's
+            gradients are the true ones.
         first: Norms of the first order's parts.
         second: Norms of the second order's parts.
 
@@ -138,7 +138,7 @@ def measure(subject: Subject) -> Orders:
     return Orders(
         order=algorithm.order,
         inner_steps=algorithm.inner.steps,
-        is_exact=encoder_stays(algorithm, subject.params),
+        is_exact=encoder_stays(algorithm, subject.params) and algorithm.axes.objective == "query_loss",
         first=_over(norms["first"]),
         second=_over(norms["second"]),
         **intervals,
@@ -174,7 +174,7 @@ def compared(algorithm: Algorithm, params: Params, episode: Episode) -> Compared
 
 def of_order(algorithm: Algorithm, order: Order) -> Algorithm:
     """Return the same algorithm with a meta-gradient of this order."""
-    return replace(algorithm, order=order, rule=RULES[order])
+    return algorithm.with_order(order)
 
 
 def _true(algorithm: Algorithm, params: Params, episode: Episode, order: Order) -> Params:

@@ -15,8 +15,7 @@ import torch
 from torch import Tensor
 
 from innerloop.algorithms import Algorithm
-from innerloop.algorithms.algorithm import Order
-from innerloop.analysis.contrast import ContrastSplit, LossName, split
+from innerloop.analysis.contrast import ContrastSplit, LossName, Order, split
 from innerloop.analysis.subject import Subject
 from innerloop.analysis.values import over
 from innerloop.data.episode import Episode
@@ -76,7 +75,8 @@ class Contrast:
         inner_steps: Its number of steps.
         pure_share: Share of coefficients below 0 that a zeroed head has at one inner step on these episodes (THEORY
             B7): the same-class pairs, or with a negative rate all others; None for squared error or no inner loop.
-        is_exact: Whether the encoder stands still in the inner loop, so that the split is exact.
+        is_exact: Whether the encoder stands still in the inner loop, so that the split is exact; not where the
+            encoder follows another objective than the query loss, of which `gap` then says how far off it is.
 
     The others as in `Measures`.
     """
@@ -117,8 +117,8 @@ def measure(subject: Subject) -> Contrast:
     if inner.loss == "cross_entropy" and inner.steps and inner.lr:
         pure = same if inner.lr > 0 else 1 - same
     intervals = {name: over(values) for name, values in zip(Measures._fields, zip(*each, strict=True), strict=True)}
-    exact = encoder_stays(algorithm, subject.params)
-    return Contrast(algorithm.order, inner.loss, float(inner.lr), inner.steps, pure, exact, **intervals)
+    exact = encoder_stays(algorithm, subject.params) and algorithm.axes.objective == "query_loss"
+    return Contrast(algorithm.order, inner.loss_name, float(inner.lr), inner.steps, pure, exact, **intervals)
 
 
 def recorded(algorithm: Algorithm, params: Params, episodes: Iterable[Episode]) -> dict[str, float]:
@@ -133,7 +133,7 @@ def encoder_stays(algorithm: Algorithm, params: Params) -> bool:
 
     It does if only the head adapts, and for one step from a zero weight: the loss then does not depend on the features.
     """
-    if algorithm.adapts == "head" or algorithm.inner.steps == 0 or algorithm.inner.lr == 0:
+    if algorithm.names <= algorithm.learner.head_names or algorithm.inner.steps == 0 or algorithm.inner.lr == 0:
         return True
     return algorithm.inner.steps == 1 and not bool(algorithm.learner.linear_head(params)[0].any())
 
@@ -148,8 +148,9 @@ def episode_split(algorithm: Algorithm, params: Params, episode: Episode, order:
         order: Another order than the algorithm's.
 
     Raises:
-        ConfigError: The learner's head is not linear.
+        ConfigError: The learner's head is not linear, or the inner loop is not plain gradient descent of it.
     """
+    algorithm.require_plain("the contrastive split")
     learner, inner = algorithm.learner, algorithm.inner
     weight, bias = learner.linear_head(params)
     with torch.no_grad():
@@ -165,7 +166,7 @@ def episode_split(algorithm: Algorithm, params: Params, episode: Episode, order:
             inner_lr=inner.lr,
             inner_steps=inner.steps,
             loss=cast("LossName", inner.loss),
-            order=order or algorithm.order,
+            order=order or cast("Order", algorithm.order),
         )
 
 

@@ -59,15 +59,18 @@ def products(algorithm: Algorithm, params: Params, probe: Probe) -> Products | N
         probe: The episode, with its classes.
 
     Returns:
-        None for a head that is not linear.
+        None for a head that is not linear, and where the inner loop is not plain gradient descent from the head as it
+        is: a head made of the support set never is zero.
     """
+    if not algorithm.inner.is_plain:
+        return None
     start = zeroed({name: value.double() for name, value in params.items()}, algorithm.learner.head_names)
     try:
         weight, bias = algorithm.learner.linear_head(start)
     except ConfigError:
         return None
     one, episode = algorithm.with_inner(steps=1), _doubled(probe.episode)
-    asked, loss = episode.query.targets, algorithm.inner.loss
+    asked, loss = episode.query.targets, algorithm.inner.loss_name
     with torch.no_grad():
         support = one.learner.features(start, episode.support.inputs)
         query = one.learner.features(start, episode.query.inputs, reference=episode.support.inputs)

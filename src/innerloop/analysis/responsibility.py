@@ -255,6 +255,7 @@ def measure(subject: Subject, settings: ResponsibilitySettings) -> Responsibilit
         DivergedError: Predictions that are not finite.
     """
     algorithm, params = subject.tested, subject.params
+    algorithm.require_plain("responsibility")
     if algorithm.inner.steps == 0 or algorithm.inner.lr == 0:
         raise ConfigError(
             f"expected an inner loop in which the support takes part, got {algorithm.inner.steps} steps at rate "

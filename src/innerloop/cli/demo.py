@@ -11,6 +11,7 @@ from jsonargparse import ArgumentParser, Namespace
 from rich.table import Table
 
 from innerloop import driver
+from innerloop.algorithms import AlgorithmConfig, Head
 from innerloop.analysis import ANALYSES
 from innerloop.cli.evaluate import assess
 from innerloop.cli.explain import explained
@@ -26,13 +27,13 @@ from innerloop.report import render
 from innerloop.report.words import percent
 from innerloop.runs import OpenedRun, Recipe, RecordConfig, keep_explanation, open_run
 from innerloop.runs.files import write_whole
-from innerloop.training import EvaluationConfig, HeadReset, TrainingConfig
+from innerloop.training import EvaluationConfig, TrainingConfig
 
-# Name, scale of the head's first values, and what happens to it after every outer step.
-LEARNERS: tuple[tuple[str, float, HeadReset], ...] = (
-    ("random-head", 1.0, "none"),
-    ("zero-head", 0.0, "none"),
-    ("zeroing-trick", 0.0, "zero"),
+# Name, and what happens to the head.
+LEARNERS: tuple[tuple[str, Head], ...] = (
+    ("random-head", "learned"),
+    ("zero-head", "zero"),
+    ("zeroing-trick", "zeroing"),
 )
 TESTS = ((DataConfig("typeface"), 1), (DataConfig("digits"), 1), (DataConfig("digits"), 5))
 # What the report explains: analysis, data, shots, episodes. Blame is told of the last learner alone.
@@ -63,8 +64,8 @@ def run(parsed: Namespace) -> None:
         raise RunError(f"expected a new or empty folder, got '{folder}' with files in it; choose another with --out")
     load(DataConfig("typeface"), watched)
     runs = []
-    for name, head_scale, head_reset in LEARNERS:
-        recipe = demo_recipe(head_scale, head_reset, parsed.steps, parsed.seed)
+    for name, head in LEARNERS:
+        recipe = demo_recipe(head, parsed.steps, parsed.seed)
         with closing(driver.begin(recipe, str(folder / name), command_line())) as progress:  # type: ignore[type-var]
             follow(name, progress)
         runs.append(open_run(folder / name))
@@ -103,11 +104,12 @@ def explain(opened: OpenedRun, name: str, data: DataConfig, shape: EpisodeShape,
     keep_explanation(opened.directory.folder, kept)
 
 
-def demo_recipe(head_scale: float, head_reset: HeadReset, steps: int, seed: int) -> Recipe:
+def demo_recipe(head: Head, steps: int, seed: int) -> Recipe:
     """Return the demo's recipe: FOMAML, 5-way 1-shot, one inner step, a small strided network."""
     return Recipe(
-        model=ModelConfig("strided_conv4", padding=True, head_scale=head_scale),
-        training=TrainingConfig(steps=steps, tasks=16, head_reset=head_reset),
+        model=ModelConfig("strided_conv4", padding=True),
+        algorithm=AlgorithmConfig("fomaml", head=head),
+        training=TrainingConfig(steps=steps, tasks=16),
         record=RecordConfig(validation=10, validation_episodes=30, contrast=25, cosine=10),
         seed=seed,
     )

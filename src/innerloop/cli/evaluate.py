@@ -19,8 +19,9 @@ from innerloop.data.sampler import check, choose
 from innerloop.data.split import TEST, TRAIN, Split, with_classes
 from innerloop.errors import ConfigError, DataError
 from innerloop.report.sentences import written
+from innerloop.report.words import HEADS, rate
 from innerloop.runs import KeptEvaluation, OpenedRun, Which, open_run
-from innerloop.training import Evaluation, EvaluationConfig, evaluate
+from innerloop.training import Evaluation, EvaluationConfig, TestHead, evaluate
 
 
 def parser() -> ArgumentParser:
@@ -34,6 +35,7 @@ def parser() -> ArgumentParser:
     verb.add_argument("--n_queries", type=int | None, default=None, help="Query examples a class.")
     verb.add_argument("--inner_lr", type=float | None, default=None, help="Adaptation rate, any sign.")
     verb.add_argument("--inner_steps", type=int | None, default=None, help="Inner steps.")
+    verb.add_argument("--head", type=TestHead | None, default=None, help="What takes the place of the run's own head.")
     verb.add_argument("--checkpoint", type=Which, default="best", help="Which state of the run.")
     verb.add_argument("--seed", type=int | None, default=None, help="Whose episodes [0].")
     verb.add_argument("--manifest", type=str | None, default=None, help="Test on exactly the episodes of this file.")
@@ -50,7 +52,9 @@ def run(parsed: Namespace) -> None:
     how = EvaluationConfig(
         **{
             **asdict(opened.recipe.evaluation),
-            **only_given(episodes=parsed.episodes, inner_lr=parsed.inner_lr, inner_steps=parsed.inner_steps),
+            **only_given(
+                episodes=parsed.episodes, inner_lr=parsed.inner_lr, inner_steps=parsed.inner_steps, head=parsed.head
+            ),
         }
     )
     manifest = None if parsed.manifest is None else _manifest(parsed)
@@ -143,17 +147,16 @@ def _refuse_seen(split: Split, trained_on: Sequence[str]) -> None:
 
 
 def table(result: Evaluation) -> Table:
-    """Return accuracy by inner step, with the head as trained and zeroed."""
+    """Return accuracy by inner step, with the head as trained and zeroed, or with what took its place."""
+    own = result.head == "params"
     shown = Table(title=result.title, title_justify="left")
     shown.add_column("inner steps", justify="right")
     shown.add_column("accuracy, %" if result.measure == "accuracy" else "query loss", justify="right")
-    shown.add_column("head zeroed first", justify="right")
+    if own:
+        shown.add_column("head zeroed first", justify="right")
     for step in range(result.inner_steps + 1):
-        shown.add_row(
-            str(step),
-            written(result.interval(step=step), result.measure),
-            written(result.interval(True, step), result.measure),
-        )
+        arms = [result.interval(zero_head, step) for zero_head in ((False, True) if own else (False,))]
+        shown.add_row(str(step), *(written(interval, result.measure) for interval in arms))
     return shown
 
 
@@ -161,7 +164,8 @@ def about(result: Evaluation, manifest: str | None = None) -> str:
     """Return what a reader must know beside the numbers; `manifest` is the file that named the episodes."""
     kind = "transductive" if result.transductive else "inductive"
     source = result.source if manifest is None else f"episodes of {Path(manifest).name} (manifest {result.manifest})"
+    made = "" if result.head == "params" else f"{HEADS[result.head]}; "
     return (
         f"{kind}; mean and 95% interval over {len(result.as_trained)} episodes; {source}; "
-        f"inner rate {result.inner_lr:g}"
+        f"{made}{rate(result.inner_lr, result.learned_rates) if result.inner_steps else 'no inner step'}"
     )

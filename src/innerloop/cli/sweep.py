@@ -27,7 +27,7 @@ from innerloop.runs import OpenedRun, build, open_run
 from innerloop.runs.directory import FORMAT, provenance
 from innerloop.runs.files import write_whole
 from innerloop.runs.grid import Cell, Grid, cells, from_text, read, settings_of
-from innerloop.runs.outcome import TEST_SEED, Outcome, at_test, finished, own_test, to_values
+from innerloop.runs.outcome import TEST_SEED, Outcome, finished, own_test, to_values
 
 GRID, NUMBERS, PAGE = "grid.yaml", "sweep.json", "sweep.html"
 
@@ -168,7 +168,7 @@ def _refuse_another(folder: Path, grid: Grid) -> None:
 
 
 def _refuse_another_run(job: Job) -> None:
-    opened, recipe = _opened(job), job.cell.seeded(job.seed)
+    opened, recipe = _opened(job), job.cell.seeded(job.seed).settled()
     if opened is None or opened.recipe == recipe:
         return
     there, here = settings_of(opened.recipe), settings_of(recipe)
@@ -271,7 +271,7 @@ def _is_explained(opened: OpenedRun, name: str) -> bool:
     expected = (
         (name, checkpoint, opened.state(checkpoint).step, recipe.data, TEST, recipe.episode),
         (analysis.episodes, TEST_SEED, settings),
-        at_test(recipe.evaluation, recipe.inner.lr, recipe.inner.steps),
+        recipe.evaluation.loop(recipe.inner_loop.lr, recipe.inner_loop.steps),
     )
     return any(
         (

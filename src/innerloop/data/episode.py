@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from innerloop.errors import ConfigError
+from innerloop.errors import ConfigError, DataError
 
 Count = int | tuple[int, int]
 Labels = Literal["shuffled", "fixed"]
@@ -18,6 +18,16 @@ class Examples(NamedTuple):
 
     inputs: Tensor
     targets: Tensor
+
+
+def require_classes(examples: Examples, what: str) -> None:
+    """Refuse real targets; `what` says what classes are needed for: `to make prototypes of`.
+
+    Raises:
+        DataError: They are.
+    """
+    if examples.targets.is_floating_point():
+        raise DataError(f"expected classes {what}, got real targets; choose another algorithm or head")
 
 
 class Episode(NamedTuple):
@@ -79,12 +89,18 @@ class EpisodeShape:
         return self.described()
 
 
+def joined(episode: Episode) -> Examples:
+    """Return the examples of support and query together."""
+    inputs, targets = (torch.cat(values) for values in zip(*episode, strict=True))
+    return Examples(inputs, targets)
+
+
 def with_slots(episode: Episode, order: Tensor) -> Episode:
     """Return the episode with its classes in other slots, in support and query alike.
 
     Args:
         episode: Targets are class slots; real targets have none, and stay.
-        order: A permutation; what was slot `i` becomes slot `order[i]`.
+        order: A permutation, or numbers of classes; what was slot `i` becomes `order[i]`.
     """
     if episode.query.targets.is_floating_point():
         return episode

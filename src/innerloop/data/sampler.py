@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from innerloop.data.augment import NONE, Augmentation
-from innerloop.data.episode import Batch, Episode, EpisodeShape, Examples, drawn, ends, on, stacked
+from innerloop.data.episode import Batch, Episode, EpisodeShape, Examples, drawn, ends, on, stacked, with_slots
 from innerloop.data.family import Family
 from innerloop.data.split import Split
 from innerloop.errors import ConfigError, DataError
@@ -94,9 +94,22 @@ def _classes(available: int, n_way: int, shape: EpisodeShape, rng: torch.Generat
 
 
 def draw(
-    split: Split | Family, shape: EpisodeShape, seed: int, index: int, augmentation: Augmentation = NONE
+    split: Split | Family,
+    shape: EpisodeShape,
+    seed: int,
+    index: int,
+    augmentation: Augmentation = NONE,
+    numbered: bool = False,
 ) -> Episode:
     """Draw one episode; examples are ordered by slot.
+
+    Args:
+        split: Where it comes from.
+        shape: Ways, shots, queries.
+        seed: Whose episodes.
+        index: Which of them.
+        augmentation: What is done to the images.
+        numbered: Whether targets are the classes' numbers within the split, instead of slots.
 
     Returns:
         Inputs as float32 [example *dims], images in [0, 1]; targets int64 [example], or float32 [example outputs].
@@ -104,7 +117,9 @@ def draw(
     rng = _stream(split, seed, index)
     if isinstance(split, Family):
         return split.sample(shape, rng)
-    return gather(split, _choose(split, shape, rng), augmentation, rng=rng)
+    choice = _choose(split, shape, rng)
+    episode = gather(split, choice, augmentation, rng=rng)
+    return with_slots(episode, torch.tensor(choice.classes)) if numbered else episode
 
 
 def draw_batch(
@@ -114,9 +129,10 @@ def draw_batch(
     indices: Iterable[int],
     augmentation: Augmentation = NONE,
     device: torch.device | str = "cpu",
+    numbered: bool = False,
 ) -> Batch:
     """Draw the episodes of these indices, stacked along a leading task axis where the shape is fixed, on a device."""
-    return on(stacked([draw(split, shape, seed, index, augmentation) for index in indices]), device)
+    return on(stacked([draw(split, shape, seed, index, augmentation, numbered) for index in indices]), device)
 
 
 def gather(

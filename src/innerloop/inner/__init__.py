@@ -1,7 +1,33 @@
 """The inner loop: what a learner does with a support set."""
 
-from innerloop.inner.adapt import InnerLoop, Trajectory, adapt
+from innerloop.inner.adapt import Position, Trajectory, adapt, descend
+from innerloop.inner.attention import attended
 from innerloop.inner.gradient import final_gradient
-from innerloop.inner.loss import LOSSES, accuracy, weighted
+from innerloop.inner.loop import InnerLoop, LearnedRates, Rule, Start
+from innerloop.inner.loss import LOSSES, Loss, accuracy, loss_of, weighted
+from innerloop.inner.norms import initial_norms
+from innerloop.inner.rates import initial_rates
+from innerloop.inner.ridge import initial_ridge
+from innerloop.inner.start import refuse_start
 
-__all__ = ["LOSSES", "InnerLoop", "Trajectory", "accuracy", "adapt", "final_gradient", "weighted"]
+__all__ = [
+    "LOSSES",
+    "InnerLoop",
+    "LearnedRates",
+    "Loss",
+    "Position",
+    "Rule",
+    "Start",
+    "Trajectory",
+    "accuracy",
+    "adapt",
+    "attended",
+    "descend",
+    "final_gradient",
+    "initial_norms",
+    "initial_rates",
+    "initial_ridge",
+    "loss_of",
+    "refuse_start",
+    "weighted",
+]

@@ -1,51 +1,31 @@
 """The inner loop: a few gradient steps on the support set, as a pure function of the parameters.
 
-    params[i+1] = params[i] - lr * d support_loss(params[i]) / d params[i]      for the names that adapt
+    params[i+1] = params[i] - rate * direction(d support_loss(params[i]) / d params[i])     for the names that adapt
 
-Differentiate *through* `adapt` for second order, *after* it for first order. Source: finn2017, algorithm 2.
+Differentiate *through* `adapt` for second order. First order differentiates through it too, but with every inner
+gradient held constant: the way from the parameters before to those after is then the identity, except for learned
+rates and a head made of the support set. Source: finn2017, algorithm 2.
 """
 
-import math
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 from torch.func import grad_and_value
 
 from innerloop.data.episode import Examples
-from innerloop.errors import ConfigError, unknown_name
 from innerloop.inner.gradient import final_gradient
-from innerloop.inner.loss import LOSSES, weighted
-from innerloop.models import Learner
+from innerloop.inner.loop import InnerLoop
+from innerloop.inner.loss import loss_of, weighted
+from innerloop.inner.norms import with_norms_of
+from innerloop.inner.rates import rate
+from innerloop.inner.rule import EMPTY, UPDATES
+from innerloop.inner.start import started
+from innerloop.models import Learner, refuse_in_place
 from innerloop.params import add, select
 from innerloop.shapes import Params
-
-
-@dataclass(frozen=True)
-class InnerLoop:
-    """How a learner adapts to a support set.
-
-    Attributes:
-        lr: Learning rate of the inner steps, of any sign; 0 leaves the parameters as they are.
-        steps: How many inner steps, 0 or more.
-        loss: `cross_entropy` or `mse`; the outer loop minimises the same.
-    """
-
-    lr: float = 0.4
-    steps: int = 1
-    loss: str = "cross_entropy"
-
-    def __post_init__(self) -> None:
-        if self.loss not in LOSSES:
-            raise unknown_name("loss", self.loss, LOSSES)
-        if not isinstance(self.steps, int):
-            raise ConfigError(f"expected a whole number of inner steps, got {self.steps}; 1 to 10 are usual")
-        if self.steps < 0:
-            raise ConfigError(f"expected inner steps of at least 0, got {self.steps}; ask for 1 or more to adapt")
-        if not math.isfinite(self.lr):
-            raise ConfigError(f"expected a finite inner learning rate, got {self.lr}; the papers use 0.01 to 0.4")
 
 
 class Trajectory(NamedTuple):
@@ -58,6 +38,13 @@ class Trajectory(NamedTuple):
     def adapted(self) -> Params:
         """The parameters after the last inner step."""
         return self.params[-1]
+
+
+class Position(NamedTuple):
+    """Where the inner loop stands: its parameters, and the support loss the last step started from (none at first)."""
+
+    params: Params
+    loss: Tensor | None
 
 
 def adapt(
@@ -73,30 +60,71 @@ def adapt(
 
     Args:
         learner: What the parameters belong to.
-        inner: Rate, number of steps and loss.
+        inner: Rates, rule, number of steps and loss.
         names: The parameters that move; the others stay.
-        params: Where the inner loop starts.
+        params: Where the inner loop starts, learned rates among them.
         support: Examples to adapt on.
-        differentiable: Whether somebody will differentiate through the trajectory.
+        differentiable: Whether somebody will differentiate through the inner gradients.
         weights: How much each support example's loss counts [example]; all alike when None. An example of weight 0
             still takes part in the support set's BatchNorm statistics.
 
     Returns:
-        `inner.steps + 1` sets of parameters, the first being `params`.
+        `inner.steps + 1` sets of parameters, the first being `params`, or what `inner.start` makes of them.
     """
-    path, losses = [params], []
-    for _ in range(inner.steps):
-        here = path[-1]
+    path = list(descend(learner, inner, names, params, (support,), differentiable, weights))
+    return Trajectory(tuple(each.params for each in path), tuple(each.loss for each in path if each.loss is not None))
 
-        def support_loss(moving: Params, here: Params = here) -> tuple[Tensor, Tensor]:
+
+def descend(
+    learner: Learner,
+    inner: InnerLoop,
+    names: Collection[str],
+    params: Params,
+    supports: Sequence[Examples],
+    differentiable: bool = False,
+    weights: Tensor | None = None,
+) -> Iterator[Position]:
+    """Yield the start and the position after every inner step; nothing behind is kept.
+
+    Args as in `adapt`, but for `supports`: the examples of each step in turn, from the first again after the last.
+    """
+    start = here = started(learner, inner, params, supports[0])
+    yield Position(here, None)
+    loss_function, update, memory = loss_of(inner.loss), UPDATES[inner.rule], EMPTY
+    for step in range(inner.steps):
+        support = supports[step % len(supports)]
+
+        def support_loss(moving: Params, here: Params = here, support: Examples = support) -> tuple[Tensor, Tensor]:
             logits = learner.logits({**here, **moving}, support.inputs)
-            loss = LOSSES[inner.loss]
             if weights is not None:
-                return weighted(loss, logits, support.targets, weights), logits
-            return loss(logits, support.targets), logits
+                return weighted(loss_function, logits, support.targets, weights), logits
+            return loss_function(logits, support.targets), logits
 
-        take = grad_and_value(support_loss, has_aux=True) if differentiable else partial(final_gradient, support_loss)
+        take = partial(_gradient, support_loss) if differentiable else partial(final_gradient, support_loss)
         gradient, (loss, _) = take(select(here, names))
-        path.append(add(here, gradient, -inner.lr))
-        losses.append(loss)
-    return Trajectory(tuple(path), tuple(losses))
+        if inner.proximal:
+            gradient = {name: value + inner.proximal * (here[name] - start[name]) for name, value in gradient.items()}
+        memory, direction = update(inner, memory, gradient)
+        here = with_norms_of(step + 1, learner, inner, params, _moved(inner, params, here, direction, step))
+        yield Position(here, loss)
+
+
+def _gradient(
+    function: Callable[[Params], tuple[Tensor, Tensor]], params: Params
+) -> tuple[Params, tuple[Tensor, Tensor]]:
+    """Return what `final_gradient` does, so that it can be differentiated again."""
+    try:
+        return grad_and_value(function, has_aux=True)(params)
+    except RuntimeError as error:
+        refuse_in_place(error)
+        raise
+
+
+def _moved(inner: InnerLoop, params: Params, here: Params, direction: Params, step: int) -> Params:
+    if inner.learned_rates == "none" and not inner.lr_of:
+        return add(here, direction, -inner.lr)
+    moved = dict(here)
+    for name, way in direction.items():
+        own = rate(inner, params, name, step)
+        moved[name] = here[name] - own * way if isinstance(own, Tensor) else torch.add(here[name], way, alpha=-own)
+    return moved

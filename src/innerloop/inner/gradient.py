@@ -9,6 +9,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from innerloop.errors import ConfigError
+from innerloop.models import refuse_in_place
 from innerloop.shapes import Params
 
 
@@ -24,5 +26,14 @@ def final_gradient(
     leaves = {name: value.detach().requires_grad_() for name, value in params.items()}
     with torch.enable_grad():
         value, rest = function(leaves)
-    gradients = torch.autograd.grad(value, list(leaves.values()), allow_unused=True, materialize_grads=True)
+    if not value.requires_grad:
+        raise ConfigError(
+            "expected a loss that depends on a parameter to train, got one that does not; do not detach it, and leave "
+            "something unfrozen"
+        )
+    try:
+        gradients = torch.autograd.grad(value, list(leaves.values()), allow_unused=True, materialize_grads=True)
+    except RuntimeError as error:
+        refuse_in_place(error)
+        raise
     return dict(zip(leaves, gradients, strict=True)), (value.detach(), rest.detach())

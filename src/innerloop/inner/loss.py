@@ -1,11 +1,14 @@
 """What the inner and the outer loop minimise, as functions of (outputs, targets)."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
+from innerloop.errors import ConfigError
+from innerloop.models import refuse_targets
 from innerloop.shapes import Logits, Scalar, Targets
 
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -13,19 +16,35 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 
 def cross_entropy(outputs: Logits, targets: Targets) -> Scalar:
     """Return the mean cross-entropy in nats; targets are class slots."""
-    return F.cross_entropy(outputs, targets)
+    try:
+        return F.cross_entropy(outputs, targets)
+    except (IndexError, RuntimeError) as error:
+        if targets.is_floating_point():
+            raise ConfigError("expected class slots for cross_entropy, got real targets; use inner.loss=mse") from error
+        refuse_targets(outputs, targets)
+        raise
 
 
 def mse(outputs: Logits, targets: Targets) -> Scalar:
     """Return the mean squared error over examples and outputs; class slots count as one-hot rows (kao2022)."""
-    return F.mse_loss(outputs, as_real(targets, outputs))
+    wanted = as_real(targets, outputs)
+    if wanted.shape != outputs.shape:
+        raise ConfigError(
+            f"expected a target for each of the outputs {tuple(outputs.shape)}, got {tuple(wanted.shape)}; reshape "
+            "them (targets[:, None] for one output) or build the head with as many rows"
+        )
+    return F.mse_loss(outputs, wanted)
 
 
 def as_real(targets: Tensor, outputs: Tensor) -> Tensor:
     """Return real targets as they are, and class slots as one-hot rows of the outputs' width and type."""
     if targets.is_floating_point():
         return targets
-    return F.one_hot(targets, outputs.shape[-1]).to(outputs.dtype)
+    try:
+        return F.one_hot(targets, outputs.shape[-1]).to(outputs.dtype)
+    except RuntimeError:
+        refuse_targets(outputs, targets)
+        raise
 
 
 def weighted(loss: Loss, outputs: Tensor, targets: Tensor, weights: Tensor) -> Scalar:
@@ -42,6 +61,19 @@ def weighted(loss: Loss, outputs: Tensor, targets: Tensor, weights: Tensor) -> S
 
 
 LOSSES: Mapping[str, Loss] = {"cross_entropy": cross_entropy, "mse": mse}
+
+
+def loss_of(loss: str | Loss) -> Loss:
+    """Return a named loss, or the user's own function, which is held to return a scalar."""
+    return LOSSES[loss] if isinstance(loss, str) else partial(_scalar, loss)
+
+
+def _scalar(loss: Loss, outputs: Tensor, targets: Tensor) -> Scalar:
+    value = loss(outputs, targets)
+    if not isinstance(value, Tensor) or value.dim() or not value.is_floating_point():
+        got = f"shape {tuple(value.shape)}, {value.dtype}" if isinstance(value, Tensor) else type(value).__name__
+        raise ConfigError(f"expected a loss that is one real number for all examples, got {got}; return its mean")
+    return value
 
 
 def accuracy(outputs: Logits, targets: Targets) -> Scalar:

@@ -10,13 +10,26 @@ from torch import nn
 
 from innerloop.errors import ConfigError, unknown_name
 from innerloop.models.conv4 import conv4, start, strided_conv4
+from innerloop.models.head_rows import refuse_targets
+from innerloop.models.in_place import refuse_in_place
 from innerloop.models.learner import Learner
 from innerloop.models.mlp import mlp
 from innerloop.models.mlp import start as start_mlp
 from innerloop.models.normalization import Normalization
+from innerloop.models.randomness import seeded
+from innerloop.models.resnet12 import resnet12
 from innerloop.seeds import generator
 
-__all__ = ["MODELS", "Learner", "ModelConfig", "Normalization", "build"]
+__all__ = [
+    "MODELS",
+    "Learner",
+    "ModelConfig",
+    "Normalization",
+    "build",
+    "refuse_in_place",
+    "refuse_targets",
+    "seeded",
+]
 
 Encoder = Callable[["ModelConfig", tuple[int, ...]], nn.Module]
 
@@ -25,6 +38,7 @@ MODELS: Mapping[str, Encoder] = {
     "strided_conv4": lambda config, shape: strided_conv4(
         shape[0], config.filters, config.padding, config.order or "relu_norm"
     ),
+    "resnet12": lambda config, shape: resnet12(shape[0], config.filters),
     "mlp": lambda config, shape: mlp(shape, config.hidden),
 }
 
@@ -34,14 +48,15 @@ class ModelConfig:
     """Which network, and how its head starts.
 
     Attributes:
-        name: `conv4` (max-pool), `strided_conv4`, or `mlp` for inputs that are no images.
-        filters: Channels of every convolution.
+        name: `conv4` (max-pool), `strided_conv4`, `resnet12`, or `mlp` for inputs that are no images.
+        filters: Channels of every convolution; in resnet12 of its first block, the last has ten times as many.
         hidden: mlp: units in each of its two layers.
         padding: strided_conv4: pad by one pixel and stride by 2 in all four blocks, so that 28x28 ends in 2x2.
-        order: `norm_relu` or `relu_norm` inside a block; by default the order of the network's paper.
+        order: conv4, strided_conv4: `norm_relu` or `relu_norm` inside a block; by default the order of the paper.
         head_bias: Whether the linear head has a bias.
         head_scale: Factor on the head's initial weights and bias; 0 is a head that starts at zero.
-        normalization: BatchNorm by `batch` statistics (transductive) or by those of the `support` set alone.
+        normalization: BatchNorm by `batch` statistics (transductive), by those of the `support` set alone, or `frozen`:
+            by the statistics it starts with.
     """
 
     name: str = "conv4"
@@ -90,12 +105,12 @@ def _module(config: ModelConfig, input_shape: tuple[int, ...], n_way: int) -> nn
     module = nn.Sequential(OrderedDict(encoder=encoder, flatten=nn.Flatten(), head=nn.Identity()))
     try:
         with torch.no_grad():
-            # Two rows, since BatchNorm refuses a single value a channel.
-            width = module(torch.zeros(2, *input_shape)).shape[1]
+            # In eval mode, so that BatchNorm's running statistics stay as they were.
+            width = module.eval()(torch.zeros(1, *input_shape)).shape[1]
     except RuntimeError as error:
         height_width = "x".join(str(size) for size in input_shape[1:])
         raise ConfigError(
             f"expected images large enough for '{config.name}', got {height_width}; use larger images or another model"
         ) from error
     module.set_submodule("head", nn.Linear(width, n_way, bias=config.head_bias))
-    return module
+    return module.train()

@@ -1,14 +1,14 @@
 """Results to one self-contained HTML page: no script, nothing loaded from anywhere, every string escaped."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from html import escape
-from typing import Any, NamedTuple
+from typing import Any
 
 from innerloop.analysis import ANALYSES
 from innerloop.analysis.values import from_values
 from innerloop.data import DATASETS, DataConfig, load
-from innerloop.data.episode import ends, spelled
+from innerloop.data.episode import spelled
 from innerloop.data.family import Family
 from innerloop.data.sampler import draw
 from innerloop.data.split import TRAIN
@@ -17,26 +17,14 @@ from innerloop.figures import episode as episode_figure
 from innerloop.figures import training as training_figure
 from innerloop.figures.registry import FIGURES
 from innerloop.figures.style import to_svg
+from innerloop.inner import Start
 from innerloop.report import sentences
 from innerloop.report.html import card, document, section
 from innerloop.report.sections import SECTIONS
-from innerloop.report.words import capital, listed
-from innerloop.runs import KeptEvaluation, KeptExplanation, OpenedRun
+from innerloop.report.tested import Test, table, taken_by
+from innerloop.report.words import HEADS, capital, listed
+from innerloop.runs import KeptExplanation, OpenedRun
 from innerloop.runs.recipe import to_yaml
-from innerloop.statistics import Interval
-from innerloop.training import Evaluation
-
-
-class Test(NamedTuple):
-    """One test that several runs took: the same data, split, shape and seed."""
-
-    title: str
-    kept: dict[str, KeptEvaluation]
-
-    @property
-    def results(self) -> dict[str, Evaluation]:
-        """The results by the run's label."""
-        return {name: each.evaluation for name, each in self.kept.items()}
 
 
 def render(runs: Sequence[OpenedRun], title: str = "innerloop report") -> str:
@@ -46,42 +34,19 @@ def render(runs: Sequence[OpenedRun], title: str = "innerloop report") -> str:
         runs: Opened runs, in the order they are to be shown in.
         title: The page's heading.
     """
-    tests = _tests(runs)
+    tests = taken_by(runs)
     body = [
         f"<h1>{escape(title)}</h1>",
         _lead(runs, tests),
         _episodes(tests),
         _curves(runs),
-        *(_table(test) for test in tests),
+        *(table(test) for test in tests),
         _contrast(runs),
         _cosines(runs),
         *explained({training_figure.label(run): run for run in runs}),
         _provenance(runs),
     ]
     return document(title, body)
-
-
-def _tests(runs: Sequence[OpenedRun]) -> list[Test]:
-    found: dict[tuple[object, ...], dict[str, KeptEvaluation]] = {}
-    for run in runs:
-        for kept in run.evaluations():
-            result = kept.evaluation
-            adapted = (result.inner_steps, result.inner_lr, result.transductive, kept.checkpoint)
-            episodes = result.manifest or (result.shape, result.seed, len(result.as_trained))
-            key = (result.data_set, result.split, episodes, *adapted)
-            found.setdefault(key, {})[training_figure.label(run)] = kept
-    tests = []
-    for kept_by_run in found.values():
-        result = next(iter(kept_by_run.values())).evaluation
-        tests.append(Test(result.title, kept_by_run))
-    # The data trained on first, then by shots: the order in which a reader asks.
-    trained = {run.recipe.data.name for run in runs}
-
-    def order(test: Test) -> tuple[bool, str, tuple[int, int]]:
-        kept = next(iter(test.kept.values()))
-        return kept.data.name not in trained, kept.data.name, ends(kept.evaluation.shape.k_shot)
-
-    return sorted(tests, key=order)
 
 
 def _lead(runs: Sequence[OpenedRun], tests: list[Test]) -> str:
@@ -104,7 +69,8 @@ def _lead(runs: Sequence[OpenedRun], tests: list[Test]) -> str:
 def _but_the_head(run: OpenedRun) -> dict[str, object]:
     values = asdict(run.recipe)
     values["model"].pop("head_scale")
-    values["training"].pop("head_reset")
+    for name in ("head", "head_every"):
+        values["algorithm"].pop(name)
     return values
 
 
@@ -141,7 +107,7 @@ def _curves(runs: Sequence[OpenedRun]) -> str:
         card(
             _drawn(runs, "validation", "accuracy"),
             f"{sentences.speed(runs)} Accuracy after adaptation on {counts} fixed meta-validation "
-            "episodes, with the head as training left it.",
+            f"episodes, with {listed(list(dict.fromkeys(HEADS[_head(run)] for run in runs)))}.",
             "Learning curves",
         ),
         card(
@@ -152,6 +118,10 @@ def _curves(runs: Sequence[OpenedRun]) -> str:
         ),
     ]
     return section("How fast they learn", cards)
+
+
+def _head(run: OpenedRun) -> Start:
+    return run.recipe.evaluation.head or run.recipe.algorithm.axes.start
 
 
 def _counts(numbers: Iterable[int]) -> str:
@@ -166,48 +136,6 @@ def _ends(runs: Sequence[OpenedRun], what: str) -> str:
         if values:
             ends.append(f"the {training_figure.label(run)} ends at {100 * values[-1]:.1f}%")
     return listed(ends) if ends else "not measured"
-
-
-def _table(test: Test) -> str:
-    results = test.results
-    sample = next(iter(results.values()))
-    steps = sample.inner_steps
-    taken = f"{steps} step{'' if steps == 1 else 's'}"
-    columns: list[tuple[str, Callable[[Evaluation], Interval]]] = [
-        ("before adaptation", lambda result: result.interval(step=0)),
-        (f"adapted, {taken}", lambda result: result.interval()),
-        (f"head zeroed, {taken}", lambda result: result.interval(zero_head=True)),
-    ]
-    highest = max if sample.measure == "accuracy" else min
-    best = [highest(measure(result).mean for result in results.values()) for _, measure in columns]
-    rows = []
-    for name, result in results.items():
-        cells = []
-        for (column, measure), top in zip(columns, best, strict=True):
-            interval = measure(result)
-            winning = len(results) > 1 and interval.mean == top and column != "before adaptation"
-            mark = ' class="best"' if winning else ""
-            cells.append(f"<td{mark}>{sentences.written(interval, result.measure)}</td>")
-        rows.append(f"<tr><td>{escape(name)}</td>{''.join(cells)}</tr>")
-    head = "".join(f"<th>{escape(column)}</th>" for column, _ in columns)
-    normalised = (
-        "Predictions are <b>transductive</b>: query images are normalised by one another's statistics."
-        if sample.transductive
-        else "Predictions are inductive: each query image is normalised by the support set alone."
-    )
-    checkpoints = sorted({kept.checkpoint for kept in test.kept.values()})
-    measured = "Accuracy in percent" if sample.measure == "accuracy" else "Query loss"
-    note = (
-        f"{measured}, mean and 95% interval over {len(sample.as_trained)} episodes with "
-        f"{sample.shape.n_queries} queries a class, {sample.source}, inner rate {sample.inner_lr:g}, "
-        f"{listed(checkpoints)} checkpoint. {normalised}"
-    )
-    said = sentences.comparison(results)
-    return (
-        f"<h2>Test: {escape(test.title)}</h2>" + (f"<p>{escape(said)}</p>" if said else "") + '<div class="scroll">'
-        f"<table><thead><tr><th>learner</th>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
-        f'<p class="small">{note}</p>'
-    )
 
 
 def _contrast(runs: Sequence[OpenedRun]) -> str:
@@ -321,11 +249,8 @@ def _told_together(kept: KeptExplanation) -> tuple[object, ...]:
 
 def _asked_for(run: OpenedRun, kept: KeptExplanation) -> tuple[float, int] | None:
     """Return the inner rate and steps where they are not the run's own; runs of different own ones are compared."""
-    inner, test = run.recipe.inner, run.recipe.evaluation
-    own = (
-        inner.lr if test.inner_lr is None else test.inner_lr,
-        inner.steps if test.inner_steps is None else test.inner_steps,
-    )
+    inner = run.recipe.inner_loop
+    own = run.recipe.evaluation.loop(inner.lr, inner.steps)
     loop = (kept.inner_lr, kept.inner_steps)
     return None if loop in (own, (inner.lr, inner.steps)) else loop
 

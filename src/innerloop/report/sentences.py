@@ -1,11 +1,11 @@
 """What the numbers say, as sentences: every figure, name and direction in them is read off the data."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from math import floor
 
 from innerloop.figures.style import Curve
 from innerloop.figures.training import label, measured
-from innerloop.report.words import capital, listed, percent
+from innerloop.report.words import HEADS, capital, listed, percent
 from innerloop.runs import OpenedRun
 from innerloop.statistics import Interval, paired_difference
 from innerloop.training import Evaluation, Measure
@@ -52,7 +52,7 @@ def comparison(results: Mapping[str, Evaluation]) -> str:
     if len(results) < 2 or any(result.measure != "accuracy" for result in results.values()):
         return ""
     sentences = []
-    for zero_head, how in ((False, "with the head as trained"), (True, "with every head zeroed before adaptation")):
+    for zero_head, how in _arms(results.values()):
         means = {name: result.interval(zero_head).mean for name, result in results.items()}
         best = max(means, key=lambda name: means[name])
         gaps = []
@@ -68,6 +68,13 @@ def comparison(results: Mapping[str, Evaluation]) -> str:
         if gaps:
             sentences.append(f"{capital(how)}, the {best} has the highest mean: {listed(gaps)}.")
     return " ".join(sentences)
+
+
+def _arms(results: Collection[Evaluation]) -> list[tuple[bool, str]]:
+    heads = {result.head for result in results}
+    if heads == {"params"}:
+        return [(False, "with the head as trained"), (True, "with every head zeroed before adaptation")]
+    return [(False, f"with {listed([HEADS[head] for head in HEADS if head in heads])}")]
 
 
 def interference(runs: Sequence[OpenedRun]) -> str:

@@ -10,7 +10,7 @@ from innerloop.figures.training import LABELS, together
 from innerloop.report.html import card, document, section
 from innerloop.report.page import explained
 from innerloop.report.sentences import written
-from innerloop.report.words import capital, listed, number, percent
+from innerloop.report.words import HEADS, capital, listed, number, percent
 from innerloop.runs import OpenedRun
 from innerloop.runs.outcome import Outcome, Quantity, behind, curves, ranks
 from innerloop.runs.recipe import to_yaml
@@ -106,9 +106,15 @@ def note(group: Sequence[Outcome]) -> str:
     how = "transductive: query examples are normalised by one another" if True in kinds else "inductive"
     if len(kinds) > 1:
         how = "some cells are transductive (query examples are normalised by one another), some inductive"
+    made = [
+        f"{outcome.cell.label} is tested with {HEADS[next(iter(outcome.tests.values())).evaluation.head]}"
+        for outcome in group
+        if any(kept.evaluation.head != "params" for kept in outcome.tests.values())
+    ]
+    others = f" {capital('; '.join(made))}." if made else ""
     return (
         f"After adaptation: mean and 95% interval {said}. Differences are paired over the seeds that two cells share "
-        f"(over test episodes where that is one) and not corrected for how many are compared. {capital(how)}."
+        f"(over test episodes where that is one) and not corrected for how many are compared. {capital(how)}.{others}"
     )
 
 

@@ -1,8 +1,42 @@
 """Numbers and lists as words."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from innerloop.inner import LearnedRates, Start
 from innerloop.statistics import Interval
+from innerloop.training import Evaluation
+
+# What stands in the place of the head at test, for a reader.
+HEADS: Mapping[Start, str] = {
+    "params": "the head as training left it",
+    "zero": "a head of zeros",
+    "prototypes": "the nearest class centre for a head",
+    "ridge": "ridge regression on the support features for a head",
+    "logistic": "logistic regression on the support features for a head",
+    "attention": "attention over the support features for a head",
+}
+
+
+RATES: Mapping[LearnedRates, str] = {
+    "none": "",
+    "one": "a learned inner rate",
+    "layer": "learned inner rates, one a layer",
+    "layer_step": "learned inner rates, one a layer and step",
+    "weight": "learned inner rates, one a weight",
+}
+
+
+def rate(lr: float, learned: LearnedRates = "none") -> str:
+    """Return `inner rate 0.4`, or which rates were learned, and from what value on."""
+    return f"{RATES[learned]} from {lr:g}" if learned != "none" else f"inner rate {lr:g}"
+
+
+def adapted(result: Evaluation) -> str:
+    """Return how a learner adapted in a test: `5 steps, inner rate 0.1`."""
+    steps = result.inner_steps
+    if not steps:
+        return "no inner step"
+    return f"{steps} step{'' if steps == 1 else 's'}, {rate(result.inner_lr, result.learned_rates)}"
 
 
 def percent(interval: Interval) -> str:

@@ -7,6 +7,7 @@ from innerloop.runs.explanation import KeptExplanation
 from innerloop.runs.explanation import keep as keep_explanation
 from innerloop.runs.opened import KeptEvaluation, OpenedRun, Which, open_run, open_together
 from innerloop.runs.recipe import (
+    InnerConfig,
     Recipe,
     RecordConfig,
     Workshop,
@@ -20,6 +21,7 @@ from innerloop.runs.recipe import (
 
 __all__ = [
     "Best",
+    "InnerConfig",
     "KeptEvaluation",
     "KeptExplanation",
     "OpenedRun",

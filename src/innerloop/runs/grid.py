@@ -5,7 +5,7 @@ set: {training.steps: 300}   settings of all cells
 axes:                        crossed; every value of an axis is a name and the settings it changes
   head:
     random: {}
-    zeroing: {model.head_scale: 0, training.head_reset: zero}
+    zeroing: {algorithm.head: zeroing}
 seeds: [0, 1, 2]
 evaluate: true               whether every finished run is tested as its recipe says
 explain: [contrast]          analyses of every finished run
@@ -226,7 +226,7 @@ def _refuse_alike(crossed: list[Cell]) -> None:
         # Some disks take upper and lower case for one.
         if left.name.lower() == right.name.lower() or left.label.lower() == right.label.lower():
             raise ConfigError(f"expected cells of different names, got '{left.name}' and '{right.name}'; rename one")
-        if left.recipe == right.recipe:
+        if left.recipe.settled() == right.recipe.settled():
             raise ConfigError(
                 f"expected cells that differ, got the same settings in '{left.name}' and '{right.name}'; leave one out"
             )

@@ -74,8 +74,11 @@ class OpenedRun:
             RunError: There is no such checkpoint, or a damaged one.
             ConfigError: The split's examples do not fit the run's network.
         """
-        algorithm, state = untrained(self.recipe, split), self.state(which)
-        expected = {name: value.shape for name, value in algorithm.learner.initial_params().items()}
+        state = self.state(which)
+        # A classifier over all training classes has as many rows as it was trained with, whatever the split.
+        rows = len(state.params["head.weight"]) if self.recipe.algorithm.axes.order == "joint" else None
+        algorithm = untrained(self.recipe, split, rows)
+        expected = {name: value.shape for name, value in algorithm.initial_params().items()}
         if {name: value.shape for name, value in state.params.items()} != expected:
             size = "x".join(map(str, split.input_shape))
             raise ConfigError(
@@ -96,6 +99,7 @@ class OpenedRun:
             f"manifest {result.manifest}" if result.seed is None else f"seed {result.seed}",
             f"{result.inner_steps} steps",
             f"lr {result.inner_lr!r}",
+            *([f"{result.head} head"] if result.head != "params" else []),
             kept.checkpoint,
         )
         content = {

@@ -11,7 +11,7 @@ from innerloop.data.split import TEST
 from innerloop.runs.grid import Cell
 from innerloop.runs.opened import KeptEvaluation, OpenedRun
 from innerloop.statistics import Interval, mean_interval, paired_difference
-from innerloop.training import EvaluationConfig, Measure
+from innerloop.training import Measure
 
 TEST_SEED = 0  # all runs of a sweep are tested on the same episodes, as `evaluate` does by default
 VERB = "innerloop sweep"
@@ -92,7 +92,7 @@ def own_test(run: OpenedRun) -> KeptEvaluation | None:
     One made by hand may be of the run half-way, so it does not count.
     """
     recipe = run.recipe
-    inner_lr, inner_steps = at_test(recipe.evaluation, recipe.inner.lr, recipe.inner.steps)
+    inner_lr, inner_steps = recipe.evaluation.loop(recipe.inner_loop.lr, recipe.inner_loop.steps)
     for kept in run.evaluations():
         result = kept.evaluation
         if (
@@ -101,17 +101,10 @@ def own_test(run: OpenedRun) -> KeptEvaluation | None:
             and (result.split, result.shape, result.seed) == (TEST, recipe.episode, TEST_SEED)
             and (len(result.as_trained), result.inner_lr, result.inner_steps)
             == (recipe.evaluation.episodes, inner_lr, inner_steps)
+            and result.head == (recipe.evaluation.head or recipe.algorithm.axes.start)
         ):
             return kept
     return None
-
-
-def at_test(how: EvaluationConfig, inner_lr: float, inner_steps: int) -> tuple[float, int]:
-    """Return rate and steps of adaptation at test, which are training's where nothing else is said."""
-    return (
-        inner_lr if how.inner_lr is None else how.inner_lr,
-        inner_steps if how.inner_steps is None else how.inner_steps,
-    )
 
 
 def ranks(outcomes: Sequence[Outcome], zero_head: bool = False) -> list[Outcome]:
@@ -192,6 +185,7 @@ def _test(kept: KeptEvaluation) -> dict[str, Any]:
         "transductive": result.transductive,
         "inner_lr": result.inner_lr,
         "inner_steps": result.inner_steps,
+        "head": result.head,
         "checkpoint": kept.checkpoint,
         "by_inner_step": by_step,
     }

@@ -11,14 +11,14 @@ import dacite
 import torch
 import yaml
 
-from innerloop.algorithms import Algorithm, AlgorithmConfig
+from innerloop.algorithms import ALGORITHMS, Algorithm, AlgorithmConfig
 from innerloop.algorithms import build as build_algorithm
 from innerloop.data import DataConfig, load
 from innerloop.data.augment import Augmentation, check_fits
 from innerloop.data.episode import Batch, Episode, EpisodeShape, stacked, with_slots
 from innerloop.data.family import Family
 from innerloop.data.sampler import check, draw, draw_batch
-from innerloop.data.split import TRAIN, VALIDATION, DataSet, Split
+from innerloop.data.split import TRAIN, VALIDATION, DataSet, Split, with_classes
 from innerloop.data.storage import Watch, unwatched
 from innerloop.errors import ConfigError, one_of
 from innerloop.inner import InnerLoop
@@ -28,6 +28,43 @@ from innerloop.seeds import derived_seed, generator
 from innerloop.training import EvaluationConfig, State, TrainingConfig, initial_state
 
 Probes = Literal["validation", "training"]
+
+
+@dataclass(frozen=True)
+class InnerConfig:
+    """The inner loop of training; the axes it has in common with others of the family stand under `algorithm`.
+
+    Attributes:
+        lr: Learning rate of the inner steps, of any sign; by default what the named algorithm is usually given. Where
+            rates are learned, the value they begin with.
+        steps: How many inner steps, 0 or more; by default likewise.
+        loss: `cross_entropy` or `mse`; the outer loop minimises the same.
+        lr_of: Rates of their own for parameters whose name fits a pattern, one rate or one a step:
+            `{"head.*": 0.4, "encoder.*": [0.1, 0.01]}`.
+        momentum: algorithm.rule=momentum: how much of the last direction is kept.
+        betas: algorithm.rule=adam: how much of the mean and of the mean square is kept.
+    """
+
+    lr: float | None = None
+    steps: int | None = None
+    loss: str = "cross_entropy"
+    lr_of: dict[str, float | list[float]] = field(default_factory=dict)
+    momentum: float = 0.9
+    betas: tuple[float, float] = (0.9, 0.999)
+
+    def __post_init__(self) -> None:
+        self.loop(0.0, 0)
+
+    def loop(self, lr: float, steps: int) -> InnerLoop:
+        """Return the inner loop, with this rate and number of steps where none are given."""
+        return InnerLoop(
+            lr=lr if self.lr is None else self.lr,
+            steps=steps if self.steps is None else self.steps,
+            loss=self.loss,
+            lr_of={name: tuple(own) if isinstance(own, list) else own for name, own in self.lr_of.items()},
+            momentum=self.momentum,
+            betas=self.betas,
+        )
 
 
 @dataclass(frozen=True)
@@ -87,11 +124,22 @@ class Recipe:
     augmentation: Augmentation = field(default_factory=Augmentation)
     model: ModelConfig = field(default_factory=ModelConfig)
     algorithm: AlgorithmConfig = field(default_factory=AlgorithmConfig)
-    inner: InnerLoop = field(default_factory=InnerLoop)
+    inner: InnerConfig = field(default_factory=InnerConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     record: RecordConfig = field(default_factory=RecordConfig)
     seed: int = 0
+
+    @property
+    def inner_loop(self) -> InnerLoop:
+        """The inner loop of training, with the named algorithm's own rate and steps where none are given."""
+        preset = ALGORITHMS[self.algorithm.name]
+        return self.inner.loop(preset.lr, preset.steps)
+
+    def settled(self) -> "Recipe":
+        """Return the same recipe with the inner rate and steps written out, so that no later default changes it."""
+        inner = self.inner_loop
+        return replace(self, inner=replace(self.inner, lr=inner.lr, steps=inner.steps))
 
 
 class Workshop(NamedTuple):
@@ -116,14 +164,28 @@ def build(recipe: Recipe, watch: Watch = unwatched) -> Workshop:
     if recipe.record.validation or probed:
         check(data.split(VALIDATION), recipe.episode)
     _refuse_mismatch(recipe, train)
-    algorithm = untrained(recipe, train)
-    start = initial_state(algorithm, algorithm.learner.initial_params(), recipe.training)
+    algorithm = untrained(recipe, train, len(with_classes(train)) if recipe.algorithm.axes.order == "joint" else None)
+    if recipe.algorithm.axes.second_from >= recipe.training.steps > 0 < recipe.algorithm.axes.second_from:
+        raise ConfigError(
+            f"expected algorithm.second_from below training.steps={recipe.training.steps}, got "
+            f"{recipe.algorithm.axes.second_from}; ask for order=first if second order is never to begin"
+        )
+    recipe.evaluation.applied_to(algorithm)  # refuses what does not fit before anything is written
+    if recipe.record.contrast:
+        algorithm.require_plain("record.contrast")
+    start = initial_state(algorithm, algorithm.initial_params())
     return Workshop(data, algorithm, start)
 
 
 def _refuse_mismatch(recipe: Recipe, split: Split | Family) -> None:
     if not isinstance(split, Family) or split.outputs is None:
         return
+    if recipe.algorithm.axes.needs_classes or recipe.evaluation.head not in (None, "zero", "ridge"):
+        which = recipe.algorithm.name if recipe.algorithm.axes.needs_classes else f"head '{recipe.evaluation.head}'"
+        raise ConfigError(
+            f"expected data with classes for {which}, got the real targets of '{split.data_set}'; choose another of "
+            "the two"
+        )
     if recipe.inner.loss != "mse":
         raise ConfigError(
             f"expected --inner.loss=mse for the real targets of '{split.data_set}', got {recipe.inner.loss}"
@@ -135,11 +197,11 @@ def _refuse_mismatch(recipe: Recipe, split: Split | Family) -> None:
         )
 
 
-def untrained(recipe: Recipe, split: Split | Family) -> Algorithm:
-    """Build the recipe's algorithm, with a head for the split's classes or real outputs."""
-    outputs = split.outputs if isinstance(split, Family) and split.outputs else recipe.episode.ways
+def untrained(recipe: Recipe, split: Split | Family, rows: int | None = None) -> Algorithm:
+    """Build the recipe's algorithm, with a head for the episodes' classes or real outputs, or of so many rows."""
+    outputs = rows or (split.outputs if isinstance(split, Family) else None) or recipe.episode.ways
     learner = build_learner(recipe.model, split.input_shape, outputs, recipe.seed)
-    return build_algorithm(recipe.algorithm, learner, recipe.inner)
+    return build_algorithm(recipe.algorithm, learner, recipe.inner_loop)
 
 
 def training_batch(recipe: Recipe, data: DataSet, step: int) -> Batch:
@@ -147,10 +209,11 @@ def training_batch(recipe: Recipe, data: DataSet, step: int) -> Batch:
     tasks, pool = recipe.training.tasks, recipe.training.pool
     split, seed = data.split(TRAIN), derived_seed(recipe.seed, "training")
     indices = range(step * tasks, (step + 1) * tasks)
+    numbered = recipe.algorithm.axes.order == "joint"
     if not pool:
-        return draw_batch(split, recipe.episode, seed, indices, recipe.augmentation)
-    again = [draw(split, recipe.episode, seed, index % pool, recipe.augmentation) for index in indices]
-    if recipe.episode.labels == "shuffled":
+        return draw_batch(split, recipe.episode, seed, indices, recipe.augmentation, numbered=numbered)
+    again = [draw(split, recipe.episode, seed, index % pool, recipe.augmentation, numbered) for index in indices]
+    if recipe.episode.labels == "shuffled" and not numbered:
         again = [_dealt(episode, seed, index) for episode, index in zip(again, indices, strict=True)]
     return stacked(again)
 
@@ -179,7 +242,9 @@ def to_yaml(recipe: Recipe) -> str:
 
 def fingerprint(recipe: Recipe) -> str:
     """Return a digest of all that decides the run but its length: a run may be continued for more steps."""
-    endless = replace(recipe, training=replace(recipe.training, steps=0))
+    # Where the outer rate falls towards the end, the end decides every step before it.
+    steps = 0 if recipe.training.outer_schedule == "constant" else recipe.training.steps
+    endless = replace(recipe, training=replace(recipe.training, steps=steps))
     return sha256(to_yaml(endless).encode()).hexdigest()
 
 

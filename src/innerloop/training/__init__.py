@@ -1,15 +1,15 @@
 """Training: the outer loop, what becomes of the head between its steps, and how good the result is."""
 
-from innerloop.training.evaluate import Evaluation, EvaluationConfig, Measure, evaluate, score_by_step
-from innerloop.training.head_reset import HeadReset, reset_head
+from innerloop.training.evaluate import Evaluation, EvaluationConfig, Measure, TestHead, evaluate, score_by_step
+from innerloop.training.head_reset import reset_head
 from innerloop.training.loop import State, TrainingConfig, initial_state, train
 
 __all__ = [
     "Evaluation",
     "EvaluationConfig",
-    "HeadReset",
     "Measure",
     "State",
+    "TestHead",
     "TrainingConfig",
     "evaluate",
     "initial_state",

@@ -2,8 +2,8 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -14,13 +14,14 @@ from innerloop.data.episode import Episode, EpisodeShape, shape_of
 from innerloop.data.family import Family
 from innerloop.data.sampler import Choice, check, draw, gather
 from innerloop.data.split import Split
-from innerloop.errors import ConfigError, DivergedError
-from innerloop.inner import accuracy
+from innerloop.errors import ConfigError, DivergedError, one_of
+from innerloop.inner import LearnedRates, Start, accuracy
 from innerloop.params import zeroed
 from innerloop.shapes import Params
 from innerloop.statistics import Interval, mean_interval
 
 Measure = Literal["accuracy", "loss"]
+TestHead = Literal["zero", "prototypes", "ridge", "logistic", "attention"]
 
 
 @dataclass(frozen=True)
@@ -30,14 +31,20 @@ class EvaluationConfig:
     Attributes:
         episodes: How many episodes.
         inner_lr: Adaptation rate at test time, of any sign; by default the training one.
-        inner_steps: Inner steps at test time; by default as many as in training.
+        inner_steps: Inner steps at test time; by default as many as in training, and none from a head that the support
+            set makes.
+        head: What takes the place of the algorithm's own head: `zero`; `prototypes` (nearest centre), `ridge` or
+            `logistic` regression, made of the support set; `attention` over support features.
     """
 
     episodes: int = 600
     inner_lr: float | None = None
     inner_steps: int | None = None
+    head: TestHead | None = None
 
     def __post_init__(self) -> None:
+        if self.head is not None:
+            one_of("evaluation.head", self.head, get_args(TestHead))
         if self.episodes < 1:
             raise ConfigError(f"expected evaluation.episodes of at least 1, got {self.episodes}; the papers use 600")
         if self.inner_steps is not None and self.inner_steps < 0:
@@ -45,10 +52,26 @@ class EvaluationConfig:
         if self.inner_lr is not None and not math.isfinite(self.inner_lr):
             raise ConfigError(f"expected a finite evaluation.inner_lr, got {self.inner_lr}; the papers use 0.01 to 0.4")
 
+    def loop(self, lr: float, steps: int) -> tuple[float, int]:
+        """Return the rate and steps of adaptation at test, given those of training."""
+        usual = steps if self.head in (None, "zero") else 0
+        return lr if self.inner_lr is None else self.inner_lr, usual if self.inner_steps is None else self.inner_steps
+
     def applied_to(self, algorithm: Algorithm) -> Algorithm:
-        """Return the algorithm as it adapts at test time."""
-        changes = {"lr": self.inner_lr, "steps": self.inner_steps}
-        return algorithm.with_inner(**{name: value for name, value in changes.items() if value is not None})
+        """Return the algorithm as it adapts at test time, with dropout off.
+
+        Raises:
+            ConfigError: A rate where rates are learned, or steps where there is no head to adapt.
+        """
+        steps = self.loop(algorithm.inner.lr, algorithm.inner.steps)[1]
+        changes = {"lr": self.inner_lr, "start": self.head}
+        given = {name: value for name, value in changes.items() if value is not None}
+        if self.head == "zero" and not (steps and algorithm.names & algorithm.learner.head_names):
+            raise ConfigError(
+                f"expected a head that adapts from evaluation.head=zero, got adapts={algorithm.adapts} and {steps} "
+                "inner steps; a zero head that stays says the same of every class"
+            )
+        return replace(algorithm, learner=algorithm.learner.tested()).with_inner(steps=steps, **given)
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,14 +83,18 @@ class Evaluation:
         split: Name of its split.
         shape: Ways, shots and queries.
         seed: The episodes are those of this seed; None where a manifest named them.
-        inner_lr: Adaptation rate.
+        inner_lr: Adaptation rate; where rates are learned, the value they began with.
         transductive: Whether query examples were normalised by one another.
         measure: `accuracy`, or for real-valued targets the query `loss`.
         as_trained: The measure, accuracy in [0, 1], with the head as training left it; the first column [episode, 0]
             is before adaptation.
-        zeroed: The same with the head set to zero before adaptation (kao2022, section 4).
+        zeroed: The same with the head set to zero before adaptation (kao2022, section 4); where something else takes
+            the head's place, the same as `as_trained`.
         manifest: The digest of the episodes' manifest, equal for the same episodes wherever they came from; None for
             tasks that a formula gives.
+        head: What stood in the place of the head before adaptation: its own `params`, or something else as in
+            `InnerLoop.start`.
+        learned_rates: Which rates were learned.
     """
 
     data_set: str
@@ -80,6 +107,8 @@ class Evaluation:
     zeroed: NDArray[np.float64]
     measure: Measure = "accuracy"
     manifest: str | None = None
+    head: Start = "params"
+    learned_rates: LearnedRates = "none"
 
     @property
     def title(self) -> str:
@@ -146,7 +175,8 @@ def evaluate(
     if choices is None:
         check(split, shape)
     without_head = zeroed(params, algorithm.learner.head_names)
-    is_zero = not any(bool(params[name].any()) for name in algorithm.learner.head_names)
+    own = algorithm.inner.start == "params"
+    is_zero = not own or not any(bool(params[name].any()) for name in algorithm.learner.head_names)
     measure: Measure = "accuracy"
     as_trained: list[list[float]] = []
     with_zero: list[list[float]] = []
@@ -173,6 +203,8 @@ def evaluate(
         np.array(as_trained),
         np.array(with_zero),
         measure,
+        head=algorithm.inner.start,
+        learned_rates=algorithm.inner.learned_rates,
     )
 
 

@@ -1,25 +1,30 @@
-"""What happens to the head after every outer step: the policy that decides how much interference there is.
+"""What happens to the head between outer steps: the policy that decides how much interference there is.
 
-    none    the outer optimizer's update stands
-    zero    the zeroing trick: zero at the start and after every outer step; no interference at all
-    first   put back to its first value: no cross-task interference, that of the initialisation stays
+    zeroing    the zeroing trick: zero at the start and after every outer step; no interference at all
+    first      put back to its first value: no cross-task interference, that of the initialisation stays
+    others     the outer optimizer's update stands
 
 Source: kao2022, section 4 (zeroing trick). The optimizer's moments are kept, as in its code.
 """
 
-from typing import Literal
-
-from innerloop.models import Learner
+from innerloop.algorithms import Algorithm
 from innerloop.params import zeroed
 from innerloop.shapes import Params
 
-HeadReset = Literal["none", "zero", "first"]
 
+def reset_head(algorithm: Algorithm, params: Params, first_head: Params, done: int) -> Params:
+    """Return the parameters with the head as the algorithm wants it before the next outer step.
 
-def reset_head(policy: HeadReset, learner: Learner, params: Params, first_head: Params) -> Params:
-    """Return the parameters with the head as the policy wants it before the next outer step."""
-    if policy == "zero":
-        return zeroed(params, learner.head_names)
-    if policy == "first":
+    Args:
+        algorithm: Its axes say which policy, and after how many outer steps each time.
+        params: As the outer optimizer left them.
+        first_head: The head's first value.
+        done: Outer steps done.
+    """
+    if done % algorithm.axes.head_every:
+        return params
+    if algorithm.axes.head == "zeroing":
+        return zeroed(params, algorithm.learner.head_names)
+    if algorithm.axes.head == "first":
         return {**params, **first_head}
     return params

@@ -11,12 +11,13 @@ import torch
 from torch import Tensor
 
 from innerloop.algorithms import Algorithm
-from innerloop.data.episode import Batch
+from innerloop.data.episode import Batch, Episode, tasks
 from innerloop.engine import BatchGradient, mean_meta_gradient
 from innerloop.errors import ConfigError, DivergedError, one_of
-from innerloop.params import first_nonfinite, snapshot
+from innerloop.params import add, first_nonfinite, norm, select, snapshot
 from innerloop.shapes import Params
-from innerloop.training.head_reset import HeadReset, reset_head
+from innerloop.training.head_reset import reset_head
+from innerloop.training.schedule import Schedule, factor
 
 OuterRule = Literal["adam", "sgd"]
 RULES: Mapping[OuterRule, Callable[..., torch.optim.Optimizer]] = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}
@@ -33,8 +34,7 @@ class TrainingConfig:
             kao2022's experiment on a single task, 10,000 its pool for mini-ImageNet.
         outer_lr: Learning rate of the outer step.
         outer_rule: `adam`, as the papers, or `sgd`, plain: under it the head is a sum of past queries (kao2022).
-        head_reset: What happens to the head after every outer step: `none`, `zero` (the zeroing trick, which also
-            zeroes it at the start) or `first` (put back to its first value).
+        outer_schedule: What becomes of that rate over training: `constant`, or falling to 0 as a `cosine` or `linear`.
     """
 
     steps: int = 600
@@ -42,10 +42,10 @@ class TrainingConfig:
     pool: int = 0
     outer_lr: float = 1e-3
     outer_rule: OuterRule = "adam"
-    head_reset: HeadReset = "none"
+    outer_schedule: Schedule = "constant"
 
     def __post_init__(self) -> None:
-        one_of("training.head_reset", self.head_reset, get_args(HeadReset))
+        one_of("training.outer_schedule", self.outer_schedule, get_args(Schedule))
         one_of("training.outer_rule", self.outer_rule, get_args(OuterRule))
         for name, least in (("steps", 0), ("tasks", 1), ("pool", 0)):
             value = getattr(self, name)
@@ -76,11 +76,15 @@ class State:
     accuracy: float = float("nan")
 
 
-def initial_state(algorithm: Algorithm, params: Params, config: TrainingConfig) -> State:
-    """Return the state before the first outer step; the zeroing trick zeroes the head here already."""
+def initial_state(algorithm: Algorithm, params: Params) -> State:
+    """Return the state before the first outer step; the zeroing trick zeroes the head here already.
+
+    Args:
+        algorithm: Whose head policy it is.
+        params: `algorithm.initial_params()`, or others to go on from.
+    """
     first_head = snapshot(algorithm.learner.head_params(params))
-    start = reset_head(config.head_reset, algorithm.learner, snapshot(params), first_head)
-    return State(0, start, first_head=first_head)
+    return State(0, reset_head(algorithm, snapshot(params), first_head, 0), first_head=first_head)
 
 
 def train(
@@ -88,6 +92,7 @@ def train(
     start: State,
     episodes: Callable[[int], Batch],
     config: TrainingConfig,
+    seed: int = 0,
 ) -> Iterator[State]:
     """Meta-train, yielding the start and the state after every outer step.
 
@@ -97,6 +102,7 @@ def train(
         episodes: Maps the number of outer steps done to the next batch of episodes; a pure function, so
             that a continued run sees what the uninterrupted one would.
         config: How many steps, and how.
+        seed: What dropout in the learner draws from.
 
     Yields:
         States with `step` from `start.step` to `config.steps`.
@@ -110,12 +116,15 @@ def train(
     optimizer = RULES[config.outer_rule](list(leaves.values()), lr=config.outer_lr)
     _restore(optimizer, leaves, start.optimizer)
     for step in range(start.step, config.steps):
-        result = mean_meta_gradient(algorithm, leaves, episodes(step))
-        _refuse_nonfinite(result, step)
+        batch = episodes(step)
+        result = mean_meta_gradient(algorithm, leaves, batch, step, seed)
+        _refuse_nonfinite(algorithm, leaves, batch, result, step)
+        for group in optimizer.param_groups:
+            group["lr"] = config.outer_lr * factor(config.outer_schedule, step, config.steps)
         for name, leaf in leaves.items():
             leaf.grad = result.gradient[name]
         optimizer.step()
-        settled = reset_head(config.head_reset, algorithm.learner, leaves, start.first_head)
+        settled = reset_head(algorithm, leaves, start.first_head, step + 1)
         for name, leaf in leaves.items():
             leaf.copy_(settled[name])
         yield State(
@@ -143,13 +152,14 @@ def _restore(optimizer: torch.optim.Optimizer, leaves: Params, tensors: Params) 
         optimizer.state[leaves[name]][what] = value.detach().clone()
 
 
-def _refuse_nonfinite(result: BatchGradient, step: int) -> None:
+def _refuse_nonfinite(algorithm: Algorithm, params: Params, batch: Batch, result: BatchGradient, step: int) -> None:
     finite = torch.isfinite(result.losses)
     if not bool(finite.all()):
         task = int((~finite).nonzero()[0])
+        where = _strayed(algorithm, params, list(tasks(batch))[task])
         raise DivergedError(
-            f"expected a finite query loss, got {result.losses[task].item()} at outer step {step + 1} in task {task}; "
-            "try a smaller inner.lr or training.outer_lr, the last checkpoint is kept"
+            f"expected a finite query loss, got {result.losses[task].item()} at outer step {step + 1} in task {task}"
+            f"{where}; try a smaller inner.lr or training.outer_lr, the last checkpoint is kept"
         )
     name = first_nonfinite(result.gradient)
     if name is not None:
@@ -157,3 +167,11 @@ def _refuse_nonfinite(result: BatchGradient, step: int) -> None:
             f"expected a finite meta-gradient, got NaN or infinity for '{name}' at outer step {step + 1}; "
             "try a smaller inner.lr or training.outer_lr, the last checkpoint is kept"
         )
+
+
+def _strayed(algorithm: Algorithm, params: Params, episode: Episode) -> str:
+    """Say how far the inner loop went on an episode, step by step, for an error's message."""
+    path = algorithm.adapt(params, episode.support).params
+    before = norm(select(path[0], algorithm.names))
+    moved = [f"{(norm(add(select(each, algorithm.names), path[0], -1.0)) / before).item():.2g}" for each in path[1:]]
+    return f" (after each inner step the parameters had moved by {', '.join(moved)} times their norm)" if moved else ""

@@ -77,7 +77,7 @@ def _gap(results: Mapping[str, Contrast]) -> str:
         said.append(f"The split is exact for {listed(exact)}.")
     if others:
         said.append(
-            f"What it leaves out, because the encoder moves in the inner loop, is {listed(others)}: "
-            "there it describes the head's side of the gradient, not all of it."
+            "What it leaves out, because the encoder moves in the inner loop or follows another loss, is "
+            f"{listed(others)}: there it describes the head's side of the gradient, not all of it."
         )
     return " ".join(said)
