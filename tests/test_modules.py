@@ -264,3 +264,11 @@ def test_what_cannot_be_adapted_is_refused_in_one_line():
     for kind in (il.MAML, il.MetaSGD):
         with pytest.raises(ConfigError, match="a finite inner learning rate, got nan"):
             kind(network(), lr=float("nan"))
+
+
+@pytest.mark.parametrize("kind", [il.MAML, il.MetaSGD])
+def test_parameters_that_no_gradient_can_move_are_refused(kind):
+    module = sequential(head=lambda: nn.Linear(2, 2))
+    module.turn = nn.Parameter(torch.zeros(2, dtype=torch.complex64))
+    with pytest.raises(ConfigError, match="expected real-valued parameters, got 'turn' of type complex64"):
+        kind(module, lr=0.1)

@@ -342,17 +342,9 @@ def test_under_cross_entropy_one_shared_row_is_a_zero_head_to_the_encoder(order,
         algorithm = algorithm_of(name, learner, order=order, axes={"head": head}, lr=0.4, steps=steps)
         params = {name: value.double() for name, value in algorithm.initial_params().items()}
         gradients.append(learner.encoder_params(algorithm.meta_gradient(params, image_episode()).gradient))
-    assert params["head.weight"].any() == False  # noqa: E712
+    assert not params["head.weight"].any()
     for name, value in gradients[0].items():
         torch.testing.assert_close(value, gradients[1][name], rtol=1e-9, atol=1e-14)
-
-
-class OneRow(nn.Module):
-    """A head of one row that every class shares, as UNICORN-MAML words it."""
-
-    def __init__(self, width, n_way):
-        super().__init__()
-        self.row, self.shift, self.n_way = nn.Parameter(torch.zeros(width)), nn.Parameter(torch.zeros(())), n_way
 
 
 @pytest.mark.parametrize("order", ["second", "first"])

@@ -138,3 +138,18 @@ def test_learners_that_adapt_in_different_ways_share_a_table_that_says_how(shell
     assert "5 steps, inner rate 0.1" in asked
     assert "no inner step" not in asked
     assert "inner rate" not in said.split("the nearest class centre")[0]
+
+
+def test_rates_by_name_and_learned_ones_are_named_wherever_a_test_is_told(shell, small):
+    names = ("--inner.lr_of={'head.*': 0.3}", "--record.contrast=0", "--training.steps=1")
+    shell("train", *small, *names, "--out=named")
+    shell("train", *small, *names[1:], "--algorithm.name=meta_sgd", "--out=learned")
+    few = ("--episodes=2", "--checkpoint=last")
+    said = shell("evaluate", "named", *few)
+    assert "inner rates: rates of their own by name, else 0.4" in said
+    for run in ("named", "learned"):
+        shell("explain", run, "cosine", *few)
+        shell("report", run, f"--out={run}.html")
+    pages = [(shell.folder / f"{run}.html").read_text() for run in ("named", "learned")]
+    assert pages[0].count("inner rates: rates of their own by name, else 0.4") == 2
+    assert "last checkpoint, learned inner rates, one a weight from 0.1, 1 inner step" in pages[1]

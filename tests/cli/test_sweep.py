@@ -147,8 +147,9 @@ explain: [contrast]
 """
 
 
-def test_runs_are_explained_once_and_one_that_diverges_stops_no_other(commands):
-    write(commands.folder, EXPLAINED)
+@pytest.mark.parametrize("at_test", ["", ", evaluation.inner_steps: 2"])  # contrast looks at the loop of training
+def test_runs_are_explained_once_and_one_that_diverges_stops_no_other(commands, at_test):
+    write(commands.folder, EXPLAINED.replace("record.cosine: 0", f"record.cosine: 0{at_test}"))
     said = commands("sweep", "grid.yaml", "--out=sweep")
     assert "bad, seed 0: expected a finite query loss" in said
     assert "2/2 good/seed-0  1/1" in said

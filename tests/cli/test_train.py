@@ -117,6 +117,10 @@ def test_a_recipe_in_yaml_with_options_that_win(shell, small):
             ["--algorithm.order=secnd"],
             "one of second, first, implicit, reptile, joint, got 'secnd'. Did you mean 'second'?",
         ),
+        (
+            ["--algorithm.name=maml", "--algorithm.second_from=600"],
+            "expected algorithm.second_from below training.steps=600, got 600",
+        ),
         (["--data.name=omniglott"], "Did you mean 'omniglot'?"),
         (["--data.name=omniglot", "--data.root=nowhere"], "got neither; set --data.root"),
         (["--data.name=digits"], "no split 'train'"),

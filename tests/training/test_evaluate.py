@@ -5,14 +5,16 @@ import numpy as np
 import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
+from torch import nn
 
 from innerloop.data.episode import EpisodeShape
 from innerloop.data.sampler import draw
 from innerloop.errors import ConfigError, DataError
 from innerloop.inner import accuracy
+from innerloop.models import Learner, seeded
 from innerloop.params import zeroed
 from innerloop.training import Evaluation, EvaluationConfig, evaluate
-from worlds import SMALL, algorithm_of, conv_learner, made_up_data
+from worlds import SMALL, algorithm_of, conv_learner, image_episode, made_up_data, sequential
 
 SPLIT = made_up_data().split("test")
 
@@ -110,3 +112,21 @@ def test_a_result_says_what_it_is_of_without_ways_for_real_values():
     assert replace(result, measure="loss").title == "made-up, test tasks, 2-shot"
     assert replace(result, seed=0, manifest="ab12").source == "seed 0"
     assert replace(result, seed=None, manifest="ab12").source == "episodes of manifest ab12"
+
+
+def test_dropout_is_off_at_the_test():
+    module = sequential(
+        flatten=nn.Flatten, body=lambda: nn.Linear(256, 8), drop=nn.Dropout, head=lambda: nn.Linear(8, 3)
+    )
+    trained = algorithm_of("fomaml", Learner(module), lr=0.1)
+    tested, episode = EvaluationConfig().applied_to(trained), image_episode(dtype=torch.float32)
+    params = trained.initial_params()
+    losses = []
+    for each in (trained, tested):
+        drawn = []
+        for seed in range(2):
+            with seeded(seed):
+                drawn.append(each.query_loss(params, episode)[0].item())
+        losses.append(drawn)
+    assert losses[0][0] != losses[0][1]
+    assert losses[1][0] == losses[1][1]

@@ -165,7 +165,6 @@ def about(result: Evaluation, manifest: str | None = None) -> str:
     kind = "transductive" if result.transductive else "inductive"
     source = result.source if manifest is None else f"episodes of {Path(manifest).name} (manifest {result.manifest})"
     made = "" if result.head == "params" else f"{HEADS[result.head]}; "
-    return (
-        f"{kind}; mean and 95% interval over {len(result.as_trained)} episodes; {source}; "
-        f"{made}{rate(result.inner_lr, result.learned_rates) if result.inner_steps else 'no inner step'}"
-    )
+    own = rate(result.inner_lr, result.learned_rates, result.rates_by_name)
+    way = own if result.inner_steps else "no inner step"
+    return f"{kind}; mean and 95% interval over {len(result.as_trained)} episodes; {source}; {made}{way}"

@@ -268,10 +268,11 @@ def _is_explained(opened: OpenedRun, name: str) -> bool:
     analysis, recipe = ANALYSES[name], opened.recipe
     settings = {} if analysis.settings is None else json.loads(json.dumps(asdict(analysis.settings())))
     checkpoint = opened.chosen("best")
+    inner = recipe.inner_loop
     expected = (
         (name, checkpoint, opened.state(checkpoint).step, recipe.data, TEST, recipe.episode),
         (analysis.episodes, TEST_SEED, settings),
-        recipe.evaluation.loop(recipe.inner_loop.lr, recipe.inner_loop.steps),
+        (inner.lr, inner.steps) if analysis.of_training else recipe.test_loop,
     )
     return any(
         (

@@ -17,12 +17,11 @@ from innerloop.figures import episode as episode_figure
 from innerloop.figures import training as training_figure
 from innerloop.figures.registry import FIGURES
 from innerloop.figures.style import to_svg
-from innerloop.inner import Start
 from innerloop.report import sentences
 from innerloop.report.html import card, document, section
 from innerloop.report.sections import SECTIONS
 from innerloop.report.tested import Test, table, taken_by
-from innerloop.report.words import HEADS, capital, listed
+from innerloop.report.words import HEADS, capital, listed, rate
 from innerloop.runs import KeptExplanation, OpenedRun
 from innerloop.runs.recipe import to_yaml
 
@@ -107,7 +106,7 @@ def _curves(runs: Sequence[OpenedRun]) -> str:
         card(
             _drawn(runs, "validation", "accuracy"),
             f"{sentences.speed(runs)} Accuracy after adaptation on {counts} fixed meta-validation "
-            f"episodes, with {listed(list(dict.fromkeys(HEADS[_head(run)] for run in runs)))}.",
+            f"episodes, with {listed(list(dict.fromkeys(HEADS[run.recipe.test_head] for run in runs)))}.",
             "Learning curves",
         ),
         card(
@@ -118,10 +117,6 @@ def _curves(runs: Sequence[OpenedRun]) -> str:
         ),
     ]
     return section("How fast they learn", cards)
-
-
-def _head(run: OpenedRun) -> Start:
-    return run.recipe.evaluation.head or run.recipe.algorithm.axes.start
 
 
 def _counts(numbers: Iterable[int]) -> str:
@@ -232,7 +227,7 @@ def explained(runs: Mapping[str, OpenedRun]) -> list[str]:
         ]
         sections.append(
             f"<h2>{escape(told.title)}</h2>{_paragraphs(told.say(results))}"
-            f'<div class="grid">{"".join(cards)}</div><p class="small">{escape(_conditions(list(by_run.values())))}</p>'
+            f'<div class="grid">{"".join(cards)}</div><p class="small">{escape(_conditions(by_run, runs))}</p>'
         )
     return sections
 
@@ -250,16 +245,15 @@ def _told_together(kept: KeptExplanation) -> tuple[object, ...]:
 def _asked_for(run: OpenedRun, kept: KeptExplanation) -> tuple[float, int] | None:
     """Return the inner rate and steps where they are not the run's own; runs of different own ones are compared."""
     inner = run.recipe.inner_loop
-    own = run.recipe.evaluation.loop(inner.lr, inner.steps)
     loop = (kept.inner_lr, kept.inner_steps)
-    return None if loop in (own, (inner.lr, inner.steps)) else loop
+    return None if loop in (run.recipe.test_loop, (inner.lr, inner.steps)) else loop
 
 
-def _conditions(together: Sequence[KeptExplanation]) -> str:
-    kept = together[0]
-    loops = {(each.inner_lr, each.inner_steps) for each in together}
+def _conditions(together: Mapping[str, KeptExplanation], runs: Mapping[str, OpenedRun]) -> str:
+    kept = next(iter(together.values()))
+    loops = {(_rate(runs[label], each), each.inner_steps) for label, each in together.items()}
     inner = (
-        f"inner rate {kept.inner_lr:g}, {kept.inner_steps} inner step{'' if kept.inner_steps == 1 else 's'}"
+        f"{next(iter(loops))[0]}, {kept.inner_steps} inner step{'' if kept.inner_steps == 1 else 's'}"
         if len(loops) == 1
         else "each run's own inner rate and steps"
     )
@@ -269,6 +263,10 @@ def _conditions(together: Sequence[KeptExplanation]) -> str:
         f"{kept.episodes} episodes, seed {kept.seed}, {kept.checkpoint} checkpoint, {inner}; mean and 95% interval "
         f"over episodes; {how}."
     )
+
+
+def _rate(run: OpenedRun, kept: KeptExplanation) -> str:
+    return rate(kept.inner_lr, run.recipe.algorithm.axes.learned_rates, bool(run.recipe.inner.lr_of))
 
 
 def _provenance(runs: Sequence[OpenedRun]) -> str:

@@ -119,7 +119,9 @@ def _episodes(kept: KeptEvaluation) -> Key:
 
 
 def _way(result: Evaluation) -> Key:
-    rate = (result.inner_lr, result.learned_rates) if result.inner_steps else None  # without a step it says nothing
+    rate = (
+        (result.inner_lr, result.learned_rates, result.rates_by_name) if result.inner_steps else None
+    )  # without a step it says nothing
     return (result.head, result.inner_steps, rate)
 
 
@@ -139,6 +141,4 @@ def _tables(by_way: Mapping[Key, ByRun], runs: Mapping[str, OpenedRun]) -> list[
 
 def _is_own(run: OpenedRun, result: Evaluation) -> bool:
     recipe = run.recipe
-    loop = recipe.evaluation.loop(recipe.inner_loop.lr, recipe.inner_loop.steps)
-    head = recipe.evaluation.head or recipe.algorithm.axes.start
-    return (result.inner_lr, result.inner_steps) == loop and result.head == head
+    return (result.inner_lr, result.inner_steps) == recipe.test_loop and result.head == recipe.test_head

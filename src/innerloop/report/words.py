@@ -26,9 +26,10 @@ RATES: Mapping[LearnedRates, str] = {
 }
 
 
-def rate(lr: float, learned: LearnedRates = "none") -> str:
-    """Return `inner rate 0.4`, or which rates were learned, and from what value on."""
-    return f"{RATES[learned]} from {lr:g}" if learned != "none" else f"inner rate {lr:g}"
+def rate(lr: float, learned: LearnedRates = "none", by_name: bool = False) -> str:
+    """Return `inner rate 0.4`, or which rates were learned, and from what value on; `by_name`: some had their own."""
+    others = f"rates of their own by name, else {lr:g}" if by_name else f"{lr:g}"
+    return f"{RATES[learned]} from {others}" if learned != "none" else f"inner rate{'s:' if by_name else ''} {others}"
 
 
 def adapted(result: Evaluation) -> str:
@@ -36,7 +37,9 @@ def adapted(result: Evaluation) -> str:
     steps = result.inner_steps
     if not steps:
         return "no inner step"
-    return f"{steps} step{'' if steps == 1 else 's'}, {rate(result.inner_lr, result.learned_rates)}"
+    return (
+        f"{steps} step{'' if steps == 1 else 's'}, {rate(result.inner_lr, result.learned_rates, result.rates_by_name)}"
+    )
 
 
 def percent(interval: Interval) -> str:

@@ -92,7 +92,7 @@ def own_test(run: OpenedRun) -> KeptEvaluation | None:
     One made by hand may be of the run half-way, so it does not count.
     """
     recipe = run.recipe
-    inner_lr, inner_steps = recipe.evaluation.loop(recipe.inner_loop.lr, recipe.inner_loop.steps)
+    inner_lr, inner_steps = recipe.test_loop
     for kept in run.evaluations():
         result = kept.evaluation
         if (
@@ -101,7 +101,7 @@ def own_test(run: OpenedRun) -> KeptEvaluation | None:
             and (result.split, result.shape, result.seed) == (TEST, recipe.episode, TEST_SEED)
             and (len(result.as_trained), result.inner_lr, result.inner_steps)
             == (recipe.evaluation.episodes, inner_lr, inner_steps)
-            and result.head == (recipe.evaluation.head or recipe.algorithm.axes.start)
+            and result.head == recipe.test_head
         ):
             return kept
     return None

@@ -21,7 +21,7 @@ from innerloop.data.sampler import check, draw, draw_batch
 from innerloop.data.split import TRAIN, VALIDATION, DataSet, Split, with_classes
 from innerloop.data.storage import Watch, unwatched
 from innerloop.errors import ConfigError, one_of
-from innerloop.inner import InnerLoop
+from innerloop.inner import InnerLoop, Start
 from innerloop.models import ModelConfig
 from innerloop.models import build as build_learner
 from innerloop.seeds import derived_seed, generator
@@ -136,6 +136,17 @@ class Recipe:
         preset = ALGORITHMS[self.algorithm.name]
         return self.inner.loop(preset.lr, preset.steps)
 
+    @property
+    def test_loop(self) -> tuple[float, int]:
+        """The inner rate and number of steps that the recipe itself is tested with."""
+        inner = self.inner_loop
+        return self.evaluation.loop(inner.lr, inner.steps)
+
+    @property
+    def test_head(self) -> Start:
+        """What stands in the place of the head when the recipe itself is tested."""
+        return self.evaluation.head or self.algorithm.axes.start
+
     def settled(self) -> "Recipe":
         """Return the same recipe with the inner rate and steps written out, so that no later default changes it."""
         inner = self.inner_loop
@@ -165,7 +176,7 @@ def build(recipe: Recipe, watch: Watch = unwatched) -> Workshop:
         check(data.split(VALIDATION), recipe.episode)
     _refuse_mismatch(recipe, train)
     algorithm = untrained(recipe, train, len(with_classes(train)) if recipe.algorithm.axes.order == "joint" else None)
-    if recipe.algorithm.axes.second_from >= recipe.training.steps > 0 < recipe.algorithm.axes.second_from:
+    if 0 < recipe.training.steps <= recipe.algorithm.axes.second_from:
         raise ConfigError(
             f"expected algorithm.second_from below training.steps={recipe.training.steps}, got "
             f"{recipe.algorithm.axes.second_from}; ask for order=first if second order is never to begin"

@@ -95,6 +95,7 @@ class Evaluation:
         head: What stood in the place of the head before adaptation: its own `params`, or something else as in
             `InnerLoop.start`.
         learned_rates: Which rates were learned.
+        rates_by_name: Whether some parameters had a rate of their own (`inner.lr_of`).
     """
 
     data_set: str
@@ -109,6 +110,7 @@ class Evaluation:
     manifest: str | None = None
     head: Start = "params"
     learned_rates: LearnedRates = "none"
+    rates_by_name: bool = False
 
     @property
     def title(self) -> str:
@@ -205,6 +207,7 @@ def evaluate(
         measure,
         head=algorithm.inner.start,
         learned_rates=algorithm.inner.learned_rates,
+        rates_by_name=bool(algorithm.inner.lr_of),
     )
 
 
