@@ -27,7 +27,7 @@ from torch import Tensor
 from innerloop.algorithms.algorithm import Algorithm, MetaGradient
 from innerloop.algorithms.axes import Axes
 from innerloop.data.episode import Episode, require_classes
-from innerloop.inner import InnerLoop, accuracy
+from innerloop.inner import InnerLoop, accuracy, final_gradient
 from innerloop.inner.contrast import ContrastSplit, LossName, Order, closed_form, scale_of
 from innerloop.shapes import Params, Scalar
 
@@ -36,21 +36,23 @@ def meta_gradient(algorithm: Algorithm, params: Params, episode: Episode, step: 
     """Return the contrastive loss's gradient for the encoder, and the query loss's own for the head."""
     require_classes(episode.support, "to contrast")
     learner, order = algorithm.learner, cast("Order", algorithm.order_at(step))
-    leaves = {name: value.detach().requires_grad_() for name, value in learner.encoder_params(params).items()}
-    with torch.enable_grad():
-        support = learner.features(leaves, episode.support.inputs)
-        query = learner.features(leaves, episode.query.inputs, reference=episode.support.inputs)
-    parts = _parts(algorithm, params, episode, support.detach(), query.detach(), order)
-    held = coefficients(parts, episode, algorithm.axes, algorithm.inner)
-    with torch.enable_grad():
-        loss = surrogate(parts, held, support, query, algorithm.axes, order)
-    taken = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True, materialize_grads=True)
-    head = {f"{learner.head}.weight": parts.head_gradient, f"{learner.head}.bias": parts.bias_gradient}
-    gradient = {**dict(zip(leaves, taken, strict=True)), **head}
+
+    def encoder_loss(encoder: Params) -> tuple[Scalar, dict[str, Tensor]]:
+        support = learner.features(encoder, episode.support.inputs)
+        query = learner.features(encoder, episode.query.inputs, reference=episode.support.inputs)
+        parts = _parts(algorithm, params, episode, support.detach(), query.detach(), order)
+        held = coefficients(parts, episode, algorithm.axes, algorithm.inner)
+        return surrogate(parts, held, support, query, algorithm.axes, order), {
+            name: value for name, value in parts._asdict().items() if value is not None
+        }
+
+    encoder, (_, parts) = final_gradient(encoder_loss, learner.encoder_params(params))
+    head = {f"{learner.head}.weight": parts["head_gradient"], f"{learner.head}.bias": parts.get("bias_gradient")}
+    gradient = {**encoder, **head}
     return MetaGradient(
         {name: cast("Tensor", gradient[name]) for name in params},
-        parts.loss,
-        accuracy(parts.query_outputs, episode.query.targets),
+        parts["loss"],
+        accuracy(parts["query_outputs"], episode.query.targets),
     )
 
 

@@ -14,6 +14,8 @@ paper, and here also where only some parameters adapt; the inner loop's own opti
 from collections.abc import Callable
 
 import torch
+from torch import Tensor
+from torch.func import grad, vjp
 
 from innerloop.algorithms.algorithm import Algorithm, MetaGradient
 from innerloop.data.episode import Episode
@@ -41,46 +43,43 @@ def meta_gradient(algorithm: Algorithm, params: Params, episode: Episode, _step:
 def conjugate_gradients(product: Callable[[Params], Params], target: Params, steps: int) -> Params:
     """Return the solution of `product(v) = target` after some steps from 0; exact after as many as there are numbers.
 
-    Stops early where the curvature along a direction is not positive, with what it has.
+    Stands still once the curvature along a direction is not positive, with what it has.
 
     Args:
         product: A symmetric matrix times a vector.
         target: The right-hand side.
-        steps: How many at most, each one product.
+        steps: How many, each one product.
     """
     solved = scaled(target, 0.0)
     residual = direction = target
     size = dot(residual, residual)
+    goes_on = torch.ones_like(size, dtype=torch.bool)
     for _ in range(steps):
         turned = product(direction)
         curvature = dot(direction, turned)
-        if not bool(curvature > 0):
-            break
-        length = (size / curvature).item()
-        solved, residual = add(solved, direction, length), add(residual, turned, -length)
+        goes_on = goes_on & (curvature > 0)
+        # Tensors, not numbers: a GPU need not wait, and an engine can map this over tasks.
+        length = torch.where(goes_on, size / curvature, 0.0)
+        solved, residual = _along(solved, direction, length), _along(residual, turned, -length)
         before, size = size, dot(residual, residual)
-        direction = add(residual, direction, (size / before).item())
+        direction = _along(residual, direction, torch.where(goes_on, size / before, 0.0))
     return solved
+
+
+def _along(start: Params, direction: Params, length: Tensor) -> Params:
+    return {name: value + length * direction[name] for name, value in start.items()}
 
 
 def _second_derivatives(algorithm: Algorithm, params: Params, episode: Episode) -> Callable[[Params], Params]:
     """Return vector -> d/d params of (d support_loss / d moving . vector); the gradient's graph is made once."""
     learner, support = algorithm.learner, episode.support
-    leaves = {name: value.detach().requires_grad_() for name, value in params.items()}
-    with torch.enable_grad():
-        loss = loss_of(algorithm.inner.loss)(learner.logits(leaves, support.inputs), support.targets)
-        moving = select(leaves, algorithm.names)
-        taken = torch.autograd.grad(
-            loss, list(moving.values()), create_graph=True, allow_unused=True, materialize_grads=True
-        )
-        first = dict(zip(moving, taken, strict=True))
 
-    def product(vector: Params) -> Params:
-        with torch.enable_grad():
-            along = dot(first, vector)
-        turned = torch.autograd.grad(
-            along, list(leaves.values()), retain_graph=True, allow_unused=True, materialize_grads=True
-        )
-        return dict(zip(leaves, turned, strict=True))
+    def moving_gradient(here: Params) -> Params:
+        def support_loss(moving: Params) -> Tensor:
+            logits = learner.logits({**here, **moving}, support.inputs)
+            return loss_of(algorithm.inner.loss)(logits, support.targets)
 
-    return product
+        return grad(support_loss)(select(here, algorithm.names))
+
+    _, pull = vjp(moving_gradient, {name: value.detach() for name, value in params.items()})
+    return lambda vector: pull(vector)[0]

@@ -13,6 +13,10 @@ from torch import nn
 from torch.backends import cuda, cudnn, mha
 
 
+# Attention by plain sums, no flash, memory-efficient or cuDNN kernel, no fast path.
+PLAIN = (True, False, False, False, False)
+
+
 def is_recurrent(module: nn.Module) -> bool:
     """Whether there is an RNN, LSTM or GRU in the module."""
     return any(isinstance(layer, nn.RNNBase) for layer in module.modules())
@@ -22,7 +26,8 @@ def is_recurrent(module: nn.Module) -> bool:
 def plain_kernels(recurrent: bool) -> Iterator[None]:
     """Let attention, and recurrent layers if told so, run on kernels that can be differentiated twice meanwhile.
 
-    Only the forward pass needs it: backward follows what forward recorded.
+    Only the forward pass needs it: backward follows what forward recorded. The settings are the process's: threads that
+    run networks side by side need them set by whoever started the threads, for then there is nothing to change here.
     """
     before = (
         cuda.math_sdp_enabled(),  # type: ignore[no-untyped-call]
@@ -31,16 +36,18 @@ def plain_kernels(recurrent: bool) -> Iterator[None]:
         cuda.cudnn_sdp_enabled(),  # type: ignore[no-untyped-call]
         mha.get_fastpath_enabled(),
     )
-    cudnn_before = cudnn.enabled
-    _set(True, False, False, False, False)
-    if recurrent:
+    changed, fused_recurrence = before != PLAIN, recurrent and cudnn.enabled
+    if changed:
+        _set(*PLAIN)
+    if fused_recurrence:
         cudnn.enabled = False
     try:
         yield
     finally:
-        _set(*before)
-        if recurrent:
-            cudnn.enabled = cudnn_before
+        if changed:
+            _set(*before)
+        if fused_recurrence:
+            cudnn.enabled = True
 
 
 def _set(plain: bool, flash: bool, efficient: bool, fused: bool, fast_path: bool) -> None:

@@ -1,6 +1,7 @@
 """Encoder and head as pure functions of Params, made from any nn.Module with a named head."""
 
 import copy
+from collections import OrderedDict
 from collections.abc import Sequence
 from typing import get_args
 
@@ -11,6 +12,7 @@ from torch.nn.parameter import is_lazy
 
 from innerloop.errors import ConfigError, did_you_mean
 from innerloop.models.copies import copy_of
+from innerloop.models.curved import curved
 from innerloop.models.in_place import out_of_place
 from innerloop.models.normalization import Normalization, is_batch_norm, reference_rows, with_normalization
 from innerloop.models.pure import PureModule, parameter_places
@@ -69,13 +71,31 @@ class Learner:
 
     def tested(self) -> "Learner":
         """Return this learner with its dropout off; normalization stays as it is."""
-        other = copy.copy(self)
-        other._whole = copy_of(self._whole, _itself).eval()
-        for layer in other._whole.modules():
+        whole = copy_of(self._whole, _itself).eval()
+        for layer in whole.modules():
             # In eval mode it would turn to running statistics, which no pure function ever gathered.
             if isinstance(layer, _InstanceNorm):
                 layer.train()
-        other._bind(other._whole, dict(self._run_whole.places))
+        return self._made_of(whole)
+
+    def copied(self) -> "Learner":
+        """Return the same learner on a module of its own, so that another thread can run it meanwhile."""
+        return self._made_of(copy_of(self._whole, _itself))
+
+    def curved(self) -> "Learner":
+        """Return the same learner with BatchNorm whose second derivative is fast on a CPU, in reverse mode alone."""
+        return self._made_of(curved(copy_of(self._whole, _itself)))
+
+    def head_alone(self) -> "Learner":
+        """Return a learner of the same parameters whose inputs are this one's features."""
+        other = copy.copy(self)
+        other._whole = self._whole.get_submodule(self.head)
+        for part in reversed(self.head.split(".")):
+            other._whole = nn.Sequential(OrderedDict([(part, other._whole)]))
+        held = parameter_places(other._whole)
+        places = {place: name for place, name in self._run_whole.places if place in held}
+        lead = self._run_whole.lead, self._run_whole.home
+        other._run_whole, other._run_encoder = PureModule(other._whole, places, lead), PureModule(nn.Identity(), {}, lead)
         return other
 
     def initial_params(self) -> Params:
@@ -128,6 +148,13 @@ class Learner:
                 )
         values = {own: params[f"{self.head}.{own}"] if f"{self.head}.{own}" in names else held[own] for own in held}
         return values["weight"], values.get("bias")
+
+    def _made_of(self, whole: nn.Module) -> "Learner":
+        """Return this learner with another module of the same structure."""
+        other = copy.copy(self)
+        other._whole = whole
+        other._bind(whole, dict(self._run_whole.places))
+        return other
 
     def _bind(self, whole: nn.Module, places: dict[str, str]) -> None:
         encoder = copy_of(whole, _itself)
