@@ -69,9 +69,19 @@ def meta_gradient(algorithm: Algorithm, params: Params, episode: Episode, step: 
 
 def _walked(algorithm: Algorithm, params: Params, support: Examples) -> list[Moment]:
     """Return the start and the position after every inner step, without a graph."""
-    with torch.no_grad():
-        walk = descend(algorithm.learner, algorithm.inner, algorithm.names, params, (support,))
-        return [Moment(position, drawn()) for position in walk]
+    draws = drawn()
+    path = _moments(algorithm, params, support, differentiable=False)
+    if all(map(torch.equal, path[0].draws, path[-1].draws)):
+        return path
+    # Dropout inside torch.func draws otherwise than outside: walk in the way it will be gone back over.
+    with drawing_from(draws):
+        return _moments(algorithm, params, support, differentiable=True)
+
+
+@torch.no_grad()
+def _moments(algorithm: Algorithm, params: Params, support: Examples, differentiable: bool) -> list[Moment]:
+    walk = descend(algorithm.learner, algorithm.inner, algorithm.names, params, (support,), differentiable)
+    return [Moment(position, drawn()) for position in walk]
 
 
 def _query_slopes(
@@ -80,12 +90,13 @@ def _query_slopes(
     """Return the outer loss's own gradient at each position it looks at, the loss, and the last query logits."""
     slopes: dict[int, Params] = {}
     losses, outputs = [], []
-    for index, share in counted(algorithm, len(path) - 1, step):
-        here = select(path[index].position.params, algorithm.learner.names)
-        slope, (loss, logits) = final_gradient(lambda at: algorithm.query_loss(at, episode), here)
-        slopes[index] = scaled(slope, share)
-        losses.append(share * loss)
-        outputs.append(logits)
+    with drawing_from(path[-1].draws):
+        for index, share in counted(algorithm, len(path) - 1, step):
+            here = select(path[index].position.params, algorithm.learner.names)
+            slope, (loss, logits) = final_gradient(lambda at: algorithm.query_loss(at, episode), here)
+            slopes[index] = scaled(slope, share)
+            losses.append(share * loss)
+            outputs.append(logits)
     return slopes, torch.stack(losses).sum(), outputs[0]
 
 
