@@ -90,13 +90,12 @@ def _query_slopes(
     """Return the outer loss's own gradient at each position it looks at, the loss, and the last query logits."""
     slopes: dict[int, Params] = {}
     losses, outputs = [], []
-    with drawing_from(path[-1].draws):
-        for index, share in counted(algorithm, len(path) - 1, step):
-            here = select(path[index].position.params, algorithm.learner.names)
-            slope, (loss, logits) = final_gradient(lambda at: algorithm.query_loss(at, episode), here)
-            slopes[index] = scaled(slope, share)
-            losses.append(share * loss)
-            outputs.append(logits)
+    for index, share in counted(algorithm, len(path) - 1, step):
+        here = select(path[index].position.params, algorithm.learner.names)
+        slope, (loss, logits) = final_gradient(lambda at: algorithm.query_loss(at, episode), here)
+        slopes[index] = scaled(slope, share)
+        losses.append(share * loss)
+        outputs.append(logits)
     return slopes, torch.stack(losses).sum(), outputs[0]
 
 
