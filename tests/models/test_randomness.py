@@ -3,7 +3,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 
 from brought import Transformer, brought, token_episode
-from innerloop.models import Learner, seeded
+from innerloop.models import Learner, drawing_from, seeded
+from innerloop.models import drawn as standing
 
 
 def drawn():
@@ -37,6 +38,20 @@ def test_seeds_nest():
         with seeded(2):
             drawn()
         assert torch.equal(drawn(), alone)
+
+
+def test_what_was_drawn_once_is_drawn_again_and_the_generators_are_left_as_they_were_found():
+    with seeded(1):
+        drawn()
+        there = standing()
+        once, after = drawn(), standing()
+        with drawing_from(there):
+            assert torch.equal(drawn(), once)
+            drawn()
+        assert all(map(torch.equal, standing(), after))
+        with pytest.raises(ZeroDivisionError), drawing_from(there):
+            drawn().div_(1 / 0)
+        assert all(map(torch.equal, standing(), after))
 
 
 def test_dropout_is_on_in_training_and_off_in_a_tested_learner():

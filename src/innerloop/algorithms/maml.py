@@ -21,10 +21,15 @@ def meta_gradient(algorithm: Algorithm, params: Params, episode: Episode, step: 
 
 def through(algorithm: Algorithm, params: Params, episode: Episode, step: int, differentiable: bool) -> MetaGradient:
     """Differentiate the outer loss through the inner loop, its gradients with it or held constant."""
-
-    def adapted_loss(start: Params) -> tuple[Scalar, Tensor]:
-        path = algorithm.adapt(start, episode.support, differentiable).params
-        return outer_loss(algorithm, path, episode, step)
-
-    gradient, (loss, logits) = final_gradient(adapted_loss, params)
+    gradient, (loss, logits) = final_gradient(
+        lambda start: adapted_loss(algorithm, start, episode, step, differentiable), params
+    )
     return MetaGradient(gradient, loss, accuracy(logits, episode.query.targets))
+
+
+def adapted_loss(
+    algorithm: Algorithm, params: Params, episode: Episode, step: int, differentiable: bool
+) -> tuple[Scalar, Tensor]:
+    """Return what is minimised, as a function of the parameters before adaptation, and the adapted query logits."""
+    path = algorithm.adapt(params, episode.support, differentiable).params
+    return outer_loss(algorithm, path, episode, step)

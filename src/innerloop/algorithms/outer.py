@@ -21,15 +21,20 @@ LEAST = 0.03
 
 def outer_loss(algorithm: Algorithm, path: Sequence[Params], episode: Episode, step: int) -> tuple[Scalar, Tensor]:
     """Return the loss of a trajectory in outer step `step`, and the query logits after the last inner step."""
-    loss, logits = algorithm.query_loss(path[-1], episode)
-    count = len(path) - 1
-    if algorithm.axes.outer_loss == "last" or count < 2:
-        return loss, logits
-    each = shares(count, step, algorithm.axes.last_from)
-    loss = each[-1] * loss
-    for share, params in zip(each[:-1], path[1:-1], strict=True):
-        loss = loss + share * algorithm.query_loss(params, episode)[0]
+    (last, share), *earlier = counted(algorithm, len(path) - 1, step)
+    loss, logits = algorithm.query_loss(path[last], episode)
+    loss = share * loss
+    for index, share in earlier:
+        loss = loss + share * algorithm.query_loss(path[index], episode)[0]
     return loss, logits
+
+
+def counted(algorithm: Algorithm, count: int, step: int) -> list[tuple[int, float]]:
+    """Return after which of `count` inner steps the query loss is taken, and its share; the last comes first."""
+    if algorithm.axes.outer_loss == "last" or count < 2:
+        return [(count, 1.0)]
+    *early, last = shares(count, step, algorithm.axes.last_from)
+    return [(count, last), *enumerate(early, 1)]
 
 
 def shares(count: int, step: int, last_from: int) -> list[float]:

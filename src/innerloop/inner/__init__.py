@@ -1,6 +1,6 @@
 """The inner loop: what a learner does with a support set."""
 
-from innerloop.inner.adapt import Position, Trajectory, adapt, descend
+from innerloop.inner.adapt import Position, Trajectory, adapt, descend, inner_step
 from innerloop.inner.attention import attended
 from innerloop.inner.gradient import final_gradient
 from innerloop.inner.loop import InnerLoop, LearnedRates, Rule, Start
@@ -8,13 +8,15 @@ from innerloop.inner.loss import LOSSES, Loss, accuracy, loss_of, weighted
 from innerloop.inner.norms import initial_norms
 from innerloop.inner.rates import initial_rates
 from innerloop.inner.ridge import initial_ridge
-from innerloop.inner.start import refuse_start
+from innerloop.inner.rule import Memory
+from innerloop.inner.start import refuse_start, started
 
 __all__ = [
     "LOSSES",
     "InnerLoop",
     "LearnedRates",
     "Loss",
+    "Memory",
     "Position",
     "Rule",
     "Start",
@@ -27,7 +29,9 @@ __all__ = [
     "initial_norms",
     "initial_rates",
     "initial_ridge",
+    "inner_step",
     "loss_of",
     "refuse_start",
+    "started",
     "weighted",
 ]

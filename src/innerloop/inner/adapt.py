@@ -8,7 +8,6 @@ rates and a head made of the support set. Source: finn2017, algorithm 2.
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -21,7 +20,7 @@ from innerloop.inner.loop import InnerLoop
 from innerloop.inner.loss import loss_of, weighted
 from innerloop.inner.norms import with_norms_of
 from innerloop.inner.rates import rate
-from innerloop.inner.rule import EMPTY, UPDATES
+from innerloop.inner.rule import EMPTY, UPDATES, Memory
 from innerloop.inner.start import started
 from innerloop.models import Learner, refuse_in_place
 from innerloop.params import add, select
@@ -41,10 +40,19 @@ class Trajectory(NamedTuple):
 
 
 class Position(NamedTuple):
-    """Where the inner loop stands: its parameters, and the support loss the last step started from (none at first)."""
+    """Where the inner loop stands; one of these decides all that follows.
+
+    Attributes:
+        params: Its parameters.
+        memory: What the rule remembers of earlier gradients.
+        taken: How many steps have been taken.
+        loss: The support loss that the last of them started from; None at first.
+    """
 
     params: Params
-    loss: Tensor | None
+    memory: Memory = EMPTY
+    taken: int = 0
+    loss: Tensor | None = None
 
 
 def adapt(
@@ -88,25 +96,54 @@ def descend(
 
     Args as in `adapt`, but for `supports`: the examples of each step in turn, from the first again after the last.
     """
-    start = here = started(learner, inner, params, supports[0])
-    yield Position(here, None)
-    loss_function, update, memory = loss_of(inner.loss), UPDATES[inner.rule], EMPTY
+    start = started(learner, inner, params, supports[0])
+    here = Position(start)
+    yield here
     for step in range(inner.steps):
         support = supports[step % len(supports)]
+        here = inner_step(learner, inner, names, params, start, here, support, differentiable, weights)
+        yield here
 
-        def support_loss(moving: Params, here: Params = here, support: Examples = support) -> tuple[Tensor, Tensor]:
-            logits = learner.logits({**here, **moving}, support.inputs)
-            if weights is not None:
-                return weighted(loss_function, logits, support.targets, weights), logits
-            return loss_function(logits, support.targets), logits
 
-        take = partial(_gradient, support_loss) if differentiable else partial(final_gradient, support_loss)
-        gradient, (loss, _) = take(select(here, names))
-        if inner.proximal:
-            gradient = {name: value + inner.proximal * (here[name] - start[name]) for name, value in gradient.items()}
-        memory, direction = update(inner, memory, gradient)
-        here = with_norms_of(step + 1, learner, inner, params, _moved(inner, params, here, direction, step))
-        yield Position(here, loss)
+def inner_step(
+    learner: Learner,
+    inner: InnerLoop,
+    names: Collection[str],
+    params: Params,
+    start: Params,
+    position: Position,
+    support: Examples,
+    differentiable: bool = False,
+    weights: Tensor | None = None,
+) -> Position:
+    """Return the position one inner step further on; whatever it depends on is among its arguments.
+
+    Args:
+        learner: What the parameters belong to.
+        inner: Rates, rule and loss.
+        names: The parameters that move; the others stay.
+        params: The meta-parameters, for what is learned of the step: rates, norms.
+        start: The parameters before the first step, from which the proximal distance counts.
+        position: Where the step begins.
+        support: Examples of this step.
+        differentiable: Whether somebody will differentiate through the inner gradient.
+        weights: How much each support example's loss counts [example]; all alike when None.
+    """
+    here, step, loss_function = position.params, position.taken, loss_of(inner.loss)
+
+    def support_loss(moving: Params) -> tuple[Tensor, Tensor]:
+        logits = learner.logits({**here, **moving}, support.inputs)
+        if weights is not None:
+            return weighted(loss_function, logits, support.targets, weights), logits
+        return loss_function(logits, support.targets), logits
+
+    take = _gradient if differentiable else final_gradient
+    gradient, (loss, _) = take(support_loss, select(here, names))
+    if inner.proximal:
+        gradient = {name: value + inner.proximal * (here[name] - start[name]) for name, value in gradient.items()}
+    memory, direction = UPDATES[inner.rule](inner, position.memory, gradient)
+    moved = with_norms_of(step + 1, learner, inner, params, _moved(inner, params, here, direction, step))
+    return Position(moved, memory, step + 1, loss)
 
 
 def _gradient(

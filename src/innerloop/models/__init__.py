@@ -16,7 +16,7 @@ from innerloop.models.learner import Learner
 from innerloop.models.mlp import mlp
 from innerloop.models.mlp import start as start_mlp
 from innerloop.models.normalization import Normalization
-from innerloop.models.randomness import seeded
+from innerloop.models.randomness import drawing_from, drawn, seeded
 from innerloop.models.resnet12 import resnet12
 from innerloop.seeds import generator
 
@@ -26,6 +26,8 @@ __all__ = [
     "ModelConfig",
     "Normalization",
     "build",
+    "drawing_from",
+    "drawn",
     "refuse_in_place",
     "refuse_targets",
     "seeded",

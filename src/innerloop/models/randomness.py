@@ -1,9 +1,10 @@
 """How dropout, which takes no generator, is random and yet repeats: torch's own generator, seeded around the call."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
+from torch import Generator, Tensor
 
 
 @contextmanager
@@ -15,14 +16,47 @@ def seeded(seed: int) -> Iterator[None]:
     Args:
         seed: 64 bits; one for every task and step, as `innerloop.seeds.derived_seed` makes them.
     """
-    generators = [torch.default_generator]
-    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
-        generators += torch.cuda.default_generators
-    before = [each.get_state() for each in generators]
-    for each in generators:
-        each.manual_seed(seed)
-    try:
+    with _put_back() as generators:
+        for each in generators:
+            each.manual_seed(seed)
         yield
+
+
+def drawn() -> tuple[Tensor, ...]:
+    """Return where those generators stand, for `drawing_from` to go back to."""
+    return tuple(each.get_state() for each in _generators())
+
+
+@contextmanager
+def drawing_from(states: Sequence[Tensor]) -> Iterator[None]:
+    """Let the generators go on from where they once stood, so that what was drawn there is drawn again.
+
+    They are left as they were found.
+
+    Args:
+        states: What `drawn` returned there.
+    """
+    with _put_back() as generators:
+        _place(generators, states)
+        yield
+
+
+@contextmanager
+def _put_back() -> Iterator[list[Generator]]:
+    generators, before = _generators(), drawn()
+    try:
+        yield generators
     finally:
-        for each, state in zip(generators, before, strict=True):
-            each.set_state(state)
+        _place(generators, before)
+
+
+def _place(generators: Sequence[Generator], states: Sequence[Tensor]) -> None:
+    for each, state in zip(generators, states, strict=True):
+        each.set_state(state)
+
+
+def _generators() -> list[Generator]:
+    found = [torch.default_generator]
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        found += torch.cuda.default_generators
+    return found
