@@ -27,6 +27,10 @@ class RunError(InnerloopError):
     """A run folder that cannot be made, opened or continued."""
 
 
+class EngineWarning(UserWarning):
+    """An engine goes on in another way than it was asked to; results stay the same to rounding."""
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return `" Did you mean 'maml'?"`, or nothing when no known name is close."""
     close = get_close_matches(name, list(known), n=1)

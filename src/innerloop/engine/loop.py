@@ -1,23 +1,43 @@
-"""The plain engine: one task after another, their meta-gradients averaged."""
+"""The plain engine: one task after another, their meta-gradients averaged. The truth that others are held to."""
 
-from typing import NamedTuple
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from innerloop.algorithms import Algorithm
-from innerloop.data.episode import Batch, tasks
-from innerloop.params import add, scaled
+from innerloop.data.episode import Batch, Episode, tasks
+from innerloop.engine.batch_gradient import BatchGradient, Sum, mean
 from innerloop.seeds import derived_seed
 from innerloop.shapes import Params
 
+PerTask = Callable[[Algorithm, Params, Episode], Tensor]
+"""Anything that an algorithm with its parameters has to say of one episode."""
 
-class BatchGradient(NamedTuple):
-    """The mean meta-gradient over a batch of tasks, with each task's query loss and accuracy [task]."""
 
-    gradient: Params
-    losses: Tensor
-    accuracies: Tensor
+@dataclass(frozen=True)
+class Loop:
+    """Tasks one after another, each on all of torch's threads."""
+
+    algorithm: Algorithm
+    name: str = "loop"
+
+    def gradient(self, params: Params, batch: Batch, step: int = 0, seed: int = 0) -> BatchGradient:
+        """Return the mean meta-gradient of outer step `step` (from 0); dropout draws from `seed`, anew for every task."""
+        found = Sum()
+        for index, episode in enumerate(tasks(batch)):
+            found.take(self.algorithm.meta_gradient(params, episode, step, noise(seed, step, index)))
+        return mean([found])
+
+    def each(self, function: PerTask, params: Params, batch: Batch) -> Tensor:
+        """Return what the function says of every episode [task ...]."""
+        return torch.stack([function(self.algorithm, params, episode) for episode in tasks(batch)])
+
+
+def noise(seed: int, step: int, index: int) -> int:
+    """Return the seed that dropout draws from in one task of one outer step."""
+    return derived_seed(seed, "noise", step, index)
 
 
 def mean_meta_gradient(
@@ -27,11 +47,4 @@ def mean_meta_gradient(
 
     Dropout in the learner draws anew for every task and step, from `seed`.
     """
-    total: Params = {}
-    losses, accuracies = [], []
-    for index, episode in enumerate(tasks(batch)):
-        one = algorithm.meta_gradient(params, episode, step, derived_seed(seed, "noise", step, index))
-        total = add(total, one.gradient) if total else one.gradient
-        losses.append(one.loss)
-        accuracies.append(one.accuracy)
-    return BatchGradient(scaled(total, 1 / len(losses)), torch.stack(losses), torch.stack(accuracies))
+    return Loop(algorithm).gradient(params, batch, step, seed)

@@ -2,7 +2,7 @@
 
 from innerloop.inner.adapt import Position, Trajectory, adapt, descend, inner_step
 from innerloop.inner.attention import attended
-from innerloop.inner.gradient import final_gradient
+from innerloop.inner.gradient import final_gradient, transformable
 from innerloop.inner.loop import InnerLoop, LearnedRates, Rule, Start
 from innerloop.inner.loss import LOSSES, Loss, accuracy, loss_of, weighted
 from innerloop.inner.norms import initial_norms
@@ -33,5 +33,6 @@ __all__ = [
     "loss_of",
     "refuse_start",
     "started",
+    "transformable",
     "weighted",
 ]

@@ -10,6 +10,8 @@ section 2.1.2: LSTMs that let features depend on the whole support set); one enc
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
+from innerloop.inner.one_hot import one_hot
+
 # The least attention a class can have, so that the logarithm of none is finite.
 LEAST = 1e-12
 
@@ -24,5 +26,5 @@ def attended(support: Tensor, targets: Tensor, query: Tensor, rows: int) -> Tens
         rows: How many classes there can be; one without examples has the least logit.
     """
     cosines = F.normalize(query, dim=1) @ F.normalize(support, dim=1).T
-    masses = cosines.softmax(1) @ F.one_hot(targets, rows).to(query.dtype)
+    masses = cosines.softmax(1) @ one_hot(targets, rows, query.dtype)
     return masses.clamp(min=LEAST).log()

@@ -21,6 +21,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from innerloop.errors import ConfigError, DataError, unknown_name
+from innerloop.inner.one_hot import one_hot
 
 LossName = Literal["cross_entropy", "mse"]
 Reduction = Literal["mean", "sum"]
@@ -218,7 +219,7 @@ def scale_of(loss: LossName, reduction: Reduction, examples: int, way: int) -> f
 
 def _residual(outputs: Tensor, labels: Tensor, loss: LossName) -> Tensor:
     """Return prediction - one-hot; p - 1 as minus the sum of the others, so that a saturated p loses nothing."""
-    hot = F.one_hot(labels, outputs.shape[1]).to(outputs.dtype)
+    hot = one_hot(labels, outputs.shape[1], outputs.dtype)
     if loss == "mse":
         return outputs - hot
     others = outputs.softmax(1) * (1 - hot)
@@ -254,7 +255,7 @@ def _curve(outputs: Tensor, direction: Tensor, loss: LossName) -> Tensor:
 def _loss(outputs: Tensor, labels: Tensor, loss: LossName, reduction: Reduction) -> Tensor:
     if loss == "cross_entropy":
         return F.cross_entropy(outputs, labels, reduction=reduction)
-    return F.mse_loss(outputs, F.one_hot(labels, outputs.shape[1]).to(outputs.dtype), reduction=reduction)
+    return F.mse_loss(outputs, one_hot(labels, outputs.shape[1], outputs.dtype), reduction=reduction)
 
 
 def _refuse(

@@ -8,6 +8,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from innerloop.errors import ConfigError
+from innerloop.inner.one_hot import one_hot
 from innerloop.models import refuse_targets
 from innerloop.shapes import Logits, Scalar, Targets
 
@@ -41,8 +42,8 @@ def as_real(targets: Tensor, outputs: Tensor) -> Tensor:
     if targets.is_floating_point():
         return targets
     try:
-        return F.one_hot(targets, outputs.shape[-1]).to(outputs.dtype)
-    except RuntimeError:
+        return one_hot(targets, outputs.shape[-1], outputs.dtype)
+    except (IndexError, RuntimeError):
         refuse_targets(outputs, targets)
         raise
 

@@ -13,13 +13,13 @@ too. Source: triantafillou2020, section 3 (Proto-MAML); snell2017, section 2.4; 
 """
 
 import torch
-import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from innerloop.data.episode import Examples, require_classes
 from innerloop.errors import ConfigError
 from innerloop.inner.logistic import logistic_head
 from innerloop.inner.loop import InnerLoop, Start
+from innerloop.inner.one_hot import one_hot
 from innerloop.inner.ridge import ridge_head
 from innerloop.models import Learner, refuse_targets
 from innerloop.params import zeroed
@@ -53,7 +53,7 @@ def refuse_start(learner: Learner, start: Start) -> None:
 
 def centres(features: Tensor, targets: Tensor, rows: int) -> Tensor:
     """Return each slot's mean feature [row feature], 0 where it has no example."""
-    hot = F.one_hot(targets, rows).to(features.dtype)
+    hot = one_hot(targets, rows, features.dtype)
     return hot.T @ features / hot.sum(0).clamp(min=1)[:, None]
 
 
@@ -65,11 +65,14 @@ def _made(learner: Learner, inner: InnerLoop, params: Params, support: Examples)
     else:
         require_classes(support, f"to make {'prototypes' if inner.start == 'prototypes' else 'a logistic head'} of")
         features = learner.features(params, support.inputs)
-        refuse_targets(weight.T, support.targets)
         make = _prototypes if inner.start == "prototypes" else logistic_head
-        weight, bias = make(features, support.targets, rows)
+        try:
+            weight, bias = make(features, support.targets, rows)
+        except IndexError:
+            refuse_targets(weight.T, support.targets)
+            raise
     if bias is not None and not support.targets.is_floating_point():
-        seen = F.one_hot(support.targets, rows).any(0)
+        seen = one_hot(support.targets, rows, torch.bool).any(0)
         bias = torch.where(seen, bias, bias.min().detach() - BEYOND)
     return {f"{learner.head}.weight": weight, f"{learner.head}.bias": bias}
 

@@ -12,6 +12,7 @@ from innerloop.errors import ConfigError, unknown_name
 from innerloop.models.conv4 import conv4, start, strided_conv4
 from innerloop.models.head_rows import refuse_targets
 from innerloop.models.in_place import refuse_in_place
+from innerloop.models.kernels import plain_kernels
 from innerloop.models.learner import Learner
 from innerloop.models.mlp import mlp
 from innerloop.models.mlp import start as start_mlp
@@ -28,6 +29,7 @@ __all__ = [
     "build",
     "drawing_from",
     "drawn",
+    "plain_kernels",
     "refuse_in_place",
     "refuse_targets",
     "seeded",

@@ -35,7 +35,7 @@ def refuse_in_place(error: RuntimeError, module: nn.Module | None = None) -> Non
     Raises:
         ConfigError: The error is about an in-place operation, or one that torch.func cannot follow.
     """
-    said, where = str(error), _layer(error.__traceback__, module)
+    said, where = str(error), layer_of(error, module)
     if "data pointer of Tensor" in said:
         raise ConfigError(
             f"expected operations that torch.func can follow, got one that reads memory itself{where}, as packed "
@@ -52,8 +52,9 @@ def refuse_in_place(error: RuntimeError, module: nn.Module | None = None) -> Non
         raise ConfigError(f"expected no in-place operation, got one{what}{where}; {_CURE}") from error
 
 
-def _layer(trace: TracebackType | None, module: nn.Module | None) -> str:
-    """Name the innermost layer of `module` that was running."""
+def layer_of(error: BaseException, module: nn.Module | None) -> str:
+    """Return ` in 'name' (Kind)` of the innermost layer of `module` that was running when the error came, or nothing."""
+    trace: TracebackType | None = error.__traceback__
     names = {} if module is None else {id(layer): name for name, layer in module.named_modules()}
     found = ""
     while trace is not None:

@@ -13,7 +13,7 @@ from torch.nn.parameter import is_lazy
 from innerloop.errors import ConfigError, did_you_mean
 from innerloop.models.copies import copy_of
 from innerloop.models.curved import curved
-from innerloop.models.in_place import out_of_place
+from innerloop.models.in_place import layer_of, out_of_place
 from innerloop.models.normalization import Normalization, is_batch_norm, reference_rows, with_normalization
 from innerloop.models.pure import PureModule, parameter_places
 from innerloop.params import select, snapshot
@@ -85,6 +85,15 @@ class Learner:
     def curved(self) -> "Learner":
         """Return the same learner with BatchNorm whose second derivative is fast on a CPU, in reverse mode alone."""
         return self._made_of(curved(copy_of(self._whole, _itself)))
+
+    @property
+    def recurrent(self) -> bool:
+        """Whether there is a recurrent layer in it."""
+        return self._run_whole.recurrent
+
+    def layer_of(self, error: BaseException) -> str:
+        """Return ` in 'name' (Kind)` of the innermost layer that was running when the error came, or nothing."""
+        return layer_of(error, self._run_whole.module) or layer_of(error, self._run_encoder.module)
 
     def head_alone(self) -> "Learner":
         """Return a learner of the same parameters whose inputs are this one's features."""
