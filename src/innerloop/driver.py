@@ -13,6 +13,7 @@ from innerloop.analysis import cosine, parts
 from innerloop.data.ahead import Ahead
 from innerloop.data.split import VALIDATION
 from innerloop.data.storage import Watch, unwatched
+from innerloop.engine import Chosen, device_of
 from innerloop.errors import RunError
 from innerloop.runs import (
     Best,
@@ -42,12 +43,14 @@ class Progress:
         steps: Outer steps in all.
         record: What stands in the history for this step.
         best: The best meta-validation accuracy so far.
+        engine: What does the work, as `EngineConfig.name`, perhaps with the rule it works by.
     """
 
     step: int
     steps: int
     record: history.Record
     best: Best
+    engine: str = "auto"
 
 
 def begin(recipe: Recipe, folder: str, command: str, watch: Watch = unwatched) -> Iterator[Progress]:
@@ -95,7 +98,9 @@ def resume(folder: str, watch: Watch = unwatched) -> Iterator[Progress]:
 
 def _drive(recipe: Recipe, workshop: Workshop, directory: RunDirectory, start: State, best: Best) -> Iterator[Progress]:
     batches = Ahead(partial(training_batch, recipe, workshop.data), recipe.training.steps)
-    states = train(workshop.algorithm, start, batches, recipe.training, recipe.seed)
+    start = start.on(device_of(recipe.engine))
+    engine = Chosen(recipe.engine, workshop.algorithm)
+    states = train(workshop.algorithm, start, batches, recipe.training, recipe.seed, engine)
     clock = time.perf_counter()
     # A continued run has its first state behind it: recorded and saved.
     recorded = start if directory.last.exists() else None
@@ -107,6 +112,8 @@ def _drive(recipe: Recipe, workshop: Workshop, directory: RunDirectory, start: S
             record = _measured(recipe, workshop, state)
             now = time.perf_counter()
             record["seconds"], clock = now - clock, now
+            if state.step == 1:
+                record["engine"] = engine.name
             score = _score(record)
             if score > best.score:
                 best = Best(score, state.step)
@@ -118,7 +125,7 @@ def _drive(recipe: Recipe, workshop: Workshop, directory: RunDirectory, start: S
             if _due(recipe.record.checkpoint, state.step, recipe.training.steps):
                 write_checkpoint(directory.last, state, best)
                 saved = state
-            yield Progress(state.step, recipe.training.steps, record, best)
+            yield Progress(state.step, recipe.training.steps, record, best, engine.name)
     finally:
         batches.close()
         # Interrupted or diverged: the newest recorded state is kept, so nothing is lost.
@@ -153,12 +160,21 @@ def _measured(recipe: Recipe, workshop: Workshop, state: State) -> history.Recor
         algorithm = recipe.evaluation.applied_to(workshop.algorithm)
         indices = range(wanted.validation_episodes)
         seed = derived_seed(recipe.seed, "validation")
-        result = evaluate(algorithm, state.params, held_out, recipe.episode, indices, seed)
+        result = evaluate(
+            algorithm,
+            state.params,
+            held_out,
+            recipe.episode,
+            indices,
+            seed,
+            engine=Chosen(recipe.engine.of_tests, algorithm),
+        )
         record["validation"] = {result.measure: result.interval().mean, "zeroed": result.interval(zero_head=True).mean}
     if due(wanted.contrast) or due(wanted.cosine):
         probes = probe_episodes(recipe, workshop.data)
+        here = {name: value.cpu() for name, value in state.params.items()}
         if due(wanted.contrast):
-            record["contrast"] = parts.recorded(workshop.algorithm, state.params, probes)
+            record["contrast"] = parts.recorded(workshop.algorithm, here, probes)
         if due(wanted.cosine):
-            record["cosine"] = cosine.recorded(workshop.algorithm, state.params, probes)
+            record["cosine"] = cosine.recorded(workshop.algorithm, here, probes)
     return record

@@ -50,5 +50,6 @@ def count(params: Params) -> int:
 
 
 def first_nonfinite(params: Params) -> str | None:
-    """Return the name of the first entry that holds a NaN or an infinity, or None."""
-    return next((name for name, value in params.items() if not bool(torch.isfinite(value).all())), None)
+    """Return the name of the first entry that holds a NaN or an infinity, or None; waits for a GPU once."""
+    finite = torch.stack([torch.isfinite(value).all() for value in params.values()]).tolist()
+    return next((name for name, fine in zip(params, finite, strict=True) if not fine), None)

@@ -79,7 +79,13 @@ def _second_derivatives(algorithm: Algorithm, params: Params, episode: Episode) 
             logits = learner.logits({**here, **moving}, support.inputs)
             return loss_of(algorithm.inner.loss)(logits, support.targets)
 
-        return grad(support_loss)(select(here, algorithm.names))
+        found: Params = grad(support_loss)(select(here, algorithm.names))
+        return found
 
-    _, pull = vjp(moving_gradient, {name: value.detach() for name, value in params.items()})
-    return lambda vector: pull(vector)[0]
+    pull = vjp(moving_gradient, {name: value.detach() for name, value in params.items()})[1]
+
+    def product(vector: Params) -> Params:
+        found: Params = pull(vector)[0]
+        return found
+
+    return product

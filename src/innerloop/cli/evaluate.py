@@ -17,6 +17,7 @@ from innerloop.data.episode import EpisodeShape
 from innerloop.data.family import Family
 from innerloop.data.sampler import check, choose
 from innerloop.data.split import TEST, TRAIN, Split, with_classes
+from innerloop.engine import Chosen
 from innerloop.errors import ConfigError, DataError
 from innerloop.report.sentences import written
 from innerloop.report.words import HEADS, rate
@@ -105,7 +106,16 @@ def assess(
     learned, state = opened.learned(split, checkpoint)
     algorithm, params = how.applied_to(learned), state.params
     count = how.episodes if choices is None else len(choices)
-    result = evaluate(algorithm, params, split, shape, counted(label, count), seed, choices)
+    result = evaluate(
+        algorithm,
+        params,
+        split,
+        shape,
+        counted(label, count),
+        seed,
+        choices,
+        Chosen(opened.recipe.engine.of_tests, algorithm),
+    )
     record = None
     if isinstance(split, Split) and choices is not None:
         record = manifests.record(split, choices)

@@ -3,13 +3,14 @@
 import io
 import signal
 import sys
+import warnings
 from argparse import ArgumentError
 from collections.abc import Sequence
 from importlib import import_module
 
 from innerloop import __version__
 from innerloop.cli.memory import keep_big_blocks
-from innerloop.errors import InnerloopError, did_you_mean
+from innerloop.errors import EngineWarning, InnerloopError, did_you_mean
 
 VERBS = {
     "demo": "train three learners, test them, and write a report that says which wins and why (under five minutes)",
@@ -51,6 +52,8 @@ def _run(arguments: list[str]) -> int:
     if verb not in VERBS:
         return _refused(f"unknown command '{verb}'; known: {', '.join(VERBS)}.{did_you_mean(verb, VERBS)}")
     keep_big_blocks()
+    warnings.simplefilter("always", EngineWarning)
+    warnings.showwarning = _say
     # Imported only now: help and version need neither matplotlib nor scikit-learn.
     room = import_module(f"innerloop.cli.{verb}")
     parsing = import_module("innerloop.cli.parsing")
@@ -63,6 +66,12 @@ def _run(arguments: list[str]) -> int:
         raise parsing.one_line(error, parsing.options(parser)) from error
     room.run(parsed)
     return 0
+
+
+def _say(message: Warning | str, category: type[Warning], filename: str, lineno: int, *_: object, **__: object) -> None:
+    """Say a warning in one line: one of ours as it is, another with its place."""
+    where = "" if issubclass(category, EngineWarning) else f"{filename}:{lineno}: {category.__name__}: "
+    print(f"innerloop: {where}{message}", file=sys.stderr)
 
 
 def usage() -> str:

@@ -14,11 +14,14 @@ SECONDS_BETWEEN_LINES = 10  # where there is no terminal
 console = Console(markup=False, emoji=False)
 
 
-def follow(label: str, run: Iterable[driver.Progress]) -> None:
-    """Iterate over a training run to its end and show loss, accuracy and time left."""
+def follow(label: str, run: Iterable[driver.Progress]) -> str:
+    """Iterate over a training run to its end, show loss, accuracy and time left, and return what did the work."""
+    engine = ""
     known: dict[str, float] = {}
 
     def text(progress: driver.Progress) -> str:
+        nonlocal engine
+        engine = progress.engine
         known.update({name: progress.record[name] for name in ("loss", "accuracy") if name in progress.record})
         if "validation" in progress.record:
             held_out = progress.record["validation"]
@@ -29,6 +32,7 @@ def follow(label: str, run: Iterable[driver.Progress]) -> None:
     steps = ((progress.step, progress.steps, text(progress)) for progress in run)
     for _ in _shown(label, steps):
         pass
+    return engine
 
 
 def counted(label: str, total: int) -> Iterator[int]:

@@ -39,8 +39,10 @@ def run(parsed: Namespace) -> None:
         progress = driver.begin(recipe, folder, command_line(), watched)
     try:
         with closing(progress):  # type: ignore[type-var]
-            follow(Path(folder).name, progress)
+            engine = follow(Path(folder).name, progress)
     except KeyboardInterrupt:
         console.print(f"Saved; go on with: innerloop train --resume {shlex.quote(folder)}", soft_wrap=True)
         raise
-    console.print(f"Run:  {folder}\nNext: innerloop evaluate {shlex.quote(folder)}", soft_wrap=True)
+    console.print(
+        f"Engine: {engine}\nRun:    {folder}\nNext:   innerloop evaluate {shlex.quote(folder)}", soft_wrap=True
+    )

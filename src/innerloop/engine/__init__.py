@@ -1,5 +1,19 @@
 """Engines: how a function of one episode is mapped over a batch of tasks."""
 
-from innerloop.engine.loop import BatchGradient, mean_meta_gradient
+from innerloop.engine.batch_gradient import BatchGradient
+from innerloop.engine.choice import Chosen, build, cores
+from innerloop.engine.config import EngineConfig
+from innerloop.engine.device import device_of
+from innerloop.engine.loop import Engine, Loop, mean_meta_gradient
 
-__all__ = ["BatchGradient", "mean_meta_gradient"]
+__all__ = [
+    "BatchGradient",
+    "Chosen",
+    "Engine",
+    "EngineConfig",
+    "Loop",
+    "build",
+    "cores",
+    "device_of",
+    "mean_meta_gradient",
+]

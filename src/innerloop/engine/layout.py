@@ -44,6 +44,6 @@ def channels_last(images: Tensor) -> Tensor:
 
     torch takes a single channel for either order, and then for the other one: its strides have to say so.
     """
-    count, channels, height, width = images.shape
+    _, channels, height, width = images.shape
     strides = (channels * height * width, 1, width * channels, channels)
     return torch.empty_strided(images.shape, strides, dtype=images.dtype, device=images.device).copy_(images)

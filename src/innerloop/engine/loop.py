@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -16,6 +17,25 @@ PerTask = Callable[[Algorithm, Params, Episode], Tensor]
 """Anything that an algorithm with its parameters has to say of one episode."""
 
 
+@runtime_checkable
+class Engine(Protocol):
+    """A way to map an algorithm over the tasks of a batch."""
+
+    @property
+    def name(self) -> str:
+        """As in `EngineConfig.name`, perhaps with the rule it works by."""
+
+    @property
+    def algorithm(self) -> Algorithm:
+        """What is mapped."""
+
+    def gradient(self, params: Params, batch: Batch, step: int = 0, seed: int = 0) -> BatchGradient:
+        """Return the mean meta-gradient of outer step `step`; dropout draws from `seed`, anew for every task."""
+
+    def each(self, function: PerTask, params: Params, batch: Batch) -> Tensor:
+        """Return what the function says of every episode [task ...]."""
+
+
 @dataclass(frozen=True)
 class Loop:
     """Tasks one after another, each on all of torch's threads."""
@@ -24,7 +44,10 @@ class Loop:
     name: str = "loop"
 
     def gradient(self, params: Params, batch: Batch, step: int = 0, seed: int = 0) -> BatchGradient:
-        """Return the mean meta-gradient of outer step `step` (from 0); dropout draws from `seed`, anew for every task."""
+        """Return the mean meta-gradient of outer step `step` (from 0).
+
+        Dropout draws from `seed`, anew for every task.
+        """
         found = Sum()
         for index, episode in enumerate(tasks(batch)):
             found.take(self.algorithm.meta_gradient(params, episode, step, noise(seed, step, index)))

@@ -20,7 +20,6 @@ from innerloop.errors import ConfigError, EngineWarning
 from innerloop.inner import transformable
 from innerloop.shapes import Params
 
-
 Found = TypeVar("Found")
 
 
@@ -79,7 +78,9 @@ class Vmapped:
                     raise
                 self.chunk = size // 2
                 warnings.warn(
-                    f"{size} tasks at once do not fit into memory; going on with {self.chunk}", EngineWarning, stacklevel=2
+                    f"{size} tasks at once do not fit into memory; going on with {self.chunk}",
+                    EngineWarning,
+                    stacklevel=2,
                 )
                 continue
             yield found
@@ -89,8 +90,8 @@ class Vmapped:
         said = str(error).strip().splitlines()[0]
         where = self.algorithm.learner.layer_of(error)
         return ConfigError(
-            f"expected a network and algorithm that can be mapped over tasks for engine vmap, got one that cannot{where} "
-            f"({said}); use engine loop or workers"
+            "expected a network and algorithm that can be mapped over tasks for engine vmap, got one that cannot"
+            f"{where} ({said}); use engine loop or workers"
         )
 
 

@@ -1,20 +1,21 @@
-"""Tasks side by side: every thread has a share of them, and one intra-op thread for its operations.
+"""Tasks side by side on threads, with one intra-op thread for each.
 
-On many cores a small network keeps few of them busy with one operation at a time; whole tasks keep all of them. A
-thread has a learner of its own, since a module holds the parameters of whoever runs it. Which task goes to which thread
-is fixed, and so is the order of sums: the same result every time.
+A small network keeps few cores busy with one operation at a time, and every operation waits for the slowest core;
+whole tasks keep all of them, and wait for each other once a batch. A thread has a learner of its own, since a module
+holds the parameters of whoever runs it. Sums are taken in the order of tasks, so that the result does not depend on the
+number of threads: it is that of the loop on one thread, bit for bit.
 """
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from itertools import pairwise
 from typing import TypeVar
 
 import torch
 from torch import Tensor
 
-from innerloop.algorithms import Algorithm
+from innerloop.algorithms import Algorithm, MetaGradient
 from innerloop.data.episode import Batch, Episode, tasks
 from innerloop.engine.batch_gradient import BatchGradient, Sum, mean
 from innerloop.engine.loop import PerTask, noise
@@ -22,7 +23,6 @@ from innerloop.models import plain_kernels, seeded
 from innerloop.shapes import Params
 
 Found = TypeVar("Found")
-Numbered = list[tuple[int, Episode]]
 
 
 class Workers:
@@ -37,43 +37,47 @@ class Workers:
 
     def __init__(self, algorithm: Algorithm, count: int) -> None:
         self.algorithm = algorithm
-        self._own = [replace(algorithm, learner=algorithm.learner.copied()) for _ in range(count)]
-        self._pool = ThreadPoolExecutor(count, "innerloop-worker", torch.set_num_threads, (1,))
+        self._own = threading.local()
+        self._pool = ThreadPoolExecutor(count, "innerloop-worker", self._begin)
 
     def gradient(self, params: Params, batch: Batch, step: int = 0, seed: int = 0) -> BatchGradient:
         """Return the mean meta-gradient of an outer step, as `Loop.gradient`."""
 
-        def summed(own: Algorithm, share: Numbered) -> Sum:
-            found = Sum()
-            for index, episode in share:
-                found.take(own.meta_gradient(params, episode, step, noise(seed, step, index)))
-            return found
+        def one(own: Algorithm, index: int, episode: Episode) -> MetaGradient:
+            return own.meta_gradient(params, episode, step, noise(seed, step, index))
 
-        return mean(self._shared(summed, batch))
+        found = Sum()
+        for each in self._run(one, batch):
+            found.take(each)
+        return mean([found])
 
     def each(self, function: PerTask, params: Params, batch: Batch) -> Tensor:
         """Return what the function says of every episode [task ...]."""
+        return torch.stack(list(self._run(lambda own, _, episode: function(own, params, episode), batch)))
 
-        def said(own: Algorithm, share: Numbered) -> Tensor:
-            return torch.stack([function(own, params, episode) for _, episode in share])
+    def _begin(self) -> None:
+        torch.set_num_threads(1)
+        self._own.algorithm = replace(self.algorithm, learner=self.algorithm.learner.copied())
 
-        return torch.cat(self._shared(said, batch))
+    def _run(self, work: Callable[[Algorithm, int, Episode], Found], batch: Batch) -> Iterator[Found]:
+        """Yield what `work` makes of every task, in their order, while threads go on with those to come."""
+        gradients, cast, kind = (
+            torch.is_grad_enabled(),
+            torch.is_autocast_enabled("cpu"),
+            torch.get_autocast_dtype("cpu"),
+        )
 
-    def _shared(self, work: Callable[[Algorithm, Numbered], Found], batch: Batch) -> list[Found]:
-        """Run `work` on every thread's share of the tasks, and return what came out in the order of tasks."""
-        numbered = list(enumerate(tasks(batch)))
-        cuts = [round(part * len(numbered) / len(self._own)) for part in range(len(self._own) + 1)]
-        shares = [numbered[first:last] for first, last in pairwise(cuts)]
-        gradients, cast, kind = torch.is_grad_enabled(), torch.is_autocast_enabled("cpu"), torch.get_autocast_dtype("cpu")
-
-        def run(own: Algorithm, share: Numbered) -> Found:
+        def run(index: int, episode: Episode) -> Found:
             # Neither mode goes from a thread to those it starts.
             with torch.set_grad_enabled(gradients), torch.autocast("cpu", kind, cast):
-                return work(own, share)
+                return work(self._own.algorithm, index, episode)
 
         # Settings of the whole process, once for all threads.
         with seeded(0), plain_kernels(self.algorithm.learner.recurrent):
-            begun = [
-                self._pool.submit(run, own, share) for own, share in zip(self._own, shares, strict=True) if share
-            ]
-            return [each.result() for each in begun]
+            begun = [self._pool.submit(run, index, episode) for index, episode in enumerate(tasks(batch))]
+            try:
+                while begun:
+                    yield begun.pop(0).result()
+            finally:
+                for each in begun:
+                    each.cancel()

@@ -7,9 +7,10 @@ torch's own double backward is a formula of many full-size sums, which on a CPU 
 when channels come last. P is linear and is its own transpose, so the second derivative is one more P and three
 multiples of tensors that are there already:
 
-    s  = weight rstd sum(u dy - mean(u) dy - mean(u normal) dy normal) + v sum(dy normal)        u, v: cotangents of dx, dw
-    ds / d dy = weight rstd P(u) + v normal + t                                                  t: cotangent of db
-    ds / d x  = rstd P((v - weight rstd mean(u normal)) dy - weight rstd mean(dy normal) u) - (ds / d rstd) rstd^2 normal / n
+    s = weight rstd sum(u P(dy)) + v sum(dy normal) + t sum(dy)        u, v, t: cotangents of dx, dweight, dbias
+    ds / d dy = weight rstd P(u) + v normal + t
+    ds / d x  = rstd P((v - weight rstd mean(u normal)) dy - weight rstd mean(dy normal) u)
+                - (ds / d rstd) rstd^2 normal / n
 
 Same numbers as torch's to rounding; for reverse mode alone.
 """
@@ -20,7 +21,6 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 from torch.autograd import Function
-from torch.autograd.function import FunctionCtx
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from innerloop.models.normalization import FrozenNorm, ReferenceNorm
@@ -65,7 +65,7 @@ class _Norm(Function):
         ctx.save_for_backward(values, weight, mean, rstd)
 
     @staticmethod
-    def backward(ctx: Any, *cotangents: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, *cotangents: Tensor) -> tuple[Tensor | None, ...]:
         values, weight, mean, rstd = ctx.saved_tensors
         found = _NormGradient.apply(cotangents[0], values, weight, mean, rstd, ctx.eps)  # type: ignore[no-untyped-call]
         return (*found, None)
@@ -86,7 +86,7 @@ class _NormGradient(Function):
         ctx.save_for_backward(dy, values, weight, mean, rstd, *output)
 
     @staticmethod
-    def backward(ctx: Any, u: Tensor, v: Tensor, t: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, u: Tensor, v: Tensor, t: Tensor) -> tuple[Tensor | None, ...]:
         dy, values, weight, mean, rstd, dx, dweight, dbias = ctx.saved_tensors
         count = values.numel() // values.shape[1]
         ones = torch.ones_like(weight)

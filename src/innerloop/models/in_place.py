@@ -53,7 +53,7 @@ def refuse_in_place(error: RuntimeError, module: nn.Module | None = None) -> Non
 
 
 def layer_of(error: BaseException, module: nn.Module | None) -> str:
-    """Return ` in 'name' (Kind)` of the innermost layer of `module` that was running when the error came, or nothing."""
+    """Return ` in 'name' (Kind)` of the innermost layer of `module` that ran when the error came, or nothing."""
     trace: TracebackType | None = error.__traceback__
     names = {} if module is None else {id(layer): name for name, layer in module.named_modules()}
     found = ""

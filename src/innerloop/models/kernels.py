@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from torch import nn
 from torch.backends import cuda, cudnn, mha
 
-
 # Attention by plain sums, no flash, memory-efficient or cuDNN kernel, no fast path.
 PLAIN = (True, False, False, False, False)
 

@@ -104,7 +104,10 @@ class Learner:
         held = parameter_places(other._whole)
         places = {place: name for place, name in self._run_whole.places if place in held}
         lead = self._run_whole.lead, self._run_whole.home
-        other._run_whole, other._run_encoder = PureModule(other._whole, places, lead), PureModule(nn.Identity(), {}, lead)
+        other._run_whole, other._run_encoder = (
+            PureModule(other._whole, places, lead),
+            PureModule(nn.Identity(), {}, lead),
+        )
         return other
 
     def initial_params(self) -> Params:

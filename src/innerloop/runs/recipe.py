@@ -20,6 +20,7 @@ from innerloop.data.family import Family
 from innerloop.data.sampler import check, draw, draw_batch
 from innerloop.data.split import TRAIN, VALIDATION, DataSet, Split, with_classes
 from innerloop.data.storage import Watch, unwatched
+from innerloop.engine import EngineConfig
 from innerloop.errors import ConfigError, one_of
 from innerloop.inner import InnerLoop, Start
 from innerloop.models import ModelConfig
@@ -116,6 +117,7 @@ class Recipe:
         training: The outer loop.
         evaluation: How the result is tested.
         record: What is measured and saved on the way.
+        engine: How the work is done on this machine.
         seed: Decides initial values, episodes and probes.
     """
 
@@ -128,6 +130,7 @@ class Recipe:
     training: TrainingConfig = field(default_factory=TrainingConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     record: RecordConfig = field(default_factory=RecordConfig)
+    engine: EngineConfig = field(default_factory=EngineConfig)
     seed: int = 0
 
     @property
@@ -252,10 +255,14 @@ def to_yaml(recipe: Recipe) -> str:
 
 
 def fingerprint(recipe: Recipe) -> str:
-    """Return a digest of all that decides the run but its length: a run may be continued for more steps."""
+    """Return a digest of all that decides the run, so neither its length nor the engine: both may change on the way."""
     # Where the outer rate falls towards the end, the end decides every step before it.
     steps = 0 if recipe.training.outer_schedule == "constant" else recipe.training.steps
-    endless = replace(recipe, training=replace(recipe.training, steps=steps))
+    endless = replace(
+        recipe,
+        training=replace(recipe.training, steps=steps),
+        engine=EngineConfig(precision=recipe.engine.precision),
+    )
     return sha256(to_yaml(endless).encode()).hexdigest()
 
 

@@ -3,17 +3,20 @@
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import islice
 from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from innerloop.algorithms import Algorithm
-from innerloop.data.episode import Episode, EpisodeShape, shape_of
+from innerloop.data.episode import Episode, EpisodeShape, shape_of, stacked
 from innerloop.data.family import Family
 from innerloop.data.sampler import Choice, check, draw, gather
 from innerloop.data.split import Split
+from innerloop.engine import Engine, Loop
 from innerloop.errors import ConfigError, DivergedError, one_of
 from innerloop.inner import LearnedRates, Start, accuracy
 from innerloop.params import zeroed
@@ -21,6 +24,8 @@ from innerloop.shapes import Params
 from innerloop.statistics import Interval, mean_interval
 
 Measure = Literal["accuracy", "loss"]
+# Episodes that are drawn, tested and reported together.
+TOGETHER = 20
 TestHead = Literal["zero", "prototypes", "ridge", "logistic", "attention"]
 
 
@@ -159,6 +164,7 @@ def evaluate(
     indices: Iterable[int],
     seed: int,
     choices: Sequence[Choice] | None = None,
+    engine: Engine | None = None,
 ) -> Evaluation:
     """Test a learner with its head as trained and with its head zeroed, on the same episodes.
 
@@ -170,6 +176,7 @@ def evaluate(
         indices: Which episodes of the seed, `range(600)` as a rule; wrap it to show progress.
         seed: Whose episodes.
         choices: The episodes themselves, where a manifest names them; `indices` then counts these.
+        engine: Maps the test over episodes, for this algorithm; by default one after another.
 
     Raises:
         DataError: The split cannot fill such episodes.
@@ -179,20 +186,21 @@ def evaluate(
     without_head = zeroed(params, algorithm.learner.head_names)
     own = algorithm.inner.start == "params"
     is_zero = not own or not any(bool(params[name].any()) for name in algorithm.learner.head_names)
+    engine = engine or Loop(algorithm)
     measure: Measure = "accuracy"
     as_trained: list[list[float]] = []
     with_zero: list[list[float]] = []
-    for index in indices:
+    numbers = iter(indices)
+    while several := list(islice(numbers, TOGETHER)):
         if choices is None or isinstance(split, Family):
-            episode = draw(split, shape, seed, index)
+            episodes = [draw(split, shape, seed, index) for index in several]
         else:
-            episode = gather(split, choices[index])
-        measure = "loss" if episode.query.targets.is_floating_point() else "accuracy"
-        try:
-            as_trained.append(score_by_step(algorithm, params, episode))
-            with_zero.append(as_trained[-1] if is_zero else score_by_step(algorithm, without_head, episode))
-        except DivergedError as error:
-            raise DivergedError(f"{error} (episode {index})") from error
+            episodes = [gather(split, choices[index]) for index in several]
+        measure = "loss" if episodes[0].query.targets.is_floating_point() else "accuracy"
+        batch = stacked(episodes)
+        found = engine.each(scores, params, batch)
+        as_trained += _finite(found, several, algorithm)
+        with_zero += _finite(found if is_zero else engine.each(scores, without_head, batch), several, algorithm)
     if not as_trained:
         raise ConfigError("expected at least one episode to test on, got none; the papers use 600")
     return Evaluation(
@@ -211,22 +219,38 @@ def evaluate(
     )
 
 
+def scores(algorithm: Algorithm, params: Params, episode: Episode) -> Tensor:
+    """Return the query accuracy, or loss for real targets, before adaptation and after every inner step [step + 1].
+
+    NaN where predictions are not finite, which no measure fits.
+    """
+    said: list[Tensor] = []
+    with torch.no_grad():
+        for here in algorithm.adapt(params, episode.support).params:
+            loss, logits = algorithm.query_loss(here, episode)
+            score = loss if episode.query.targets.is_floating_point() else accuracy(logits, episode.query.targets)
+            said.append(torch.where(torch.isfinite(logits).all(), score, float("nan")))
+    return torch.stack(said)
+
+
 def score_by_step(algorithm: Algorithm, params: Params, episode: Episode) -> list[float]:
     """Return the query accuracy, or loss for real targets, before adaptation and after every inner step.
 
     Raises:
         DivergedError: Predictions that are not finite, which no measure fits.
     """
-    path = algorithm.adapt(params, episode.support).params
-    scores = []
-    with torch.no_grad():
-        for step, here in enumerate(path):
-            loss, logits = algorithm.query_loss(here, episode)
-            if not bool(torch.isfinite(logits).all()):
-                raise DivergedError(
-                    f"expected finite predictions, got NaN or infinity after inner step {step} at rate "
-                    f"{algorithm.inner.lr:g}; try a smaller one"
-                )
-            real = episode.query.targets.is_floating_point()
-            scores.append(loss.item() if real else accuracy(logits, episode.query.targets).item())
-    return scores
+    return _finite(scores(algorithm, params, episode)[None], [], algorithm)[0]
+
+
+def _finite(found: Tensor, numbers: Sequence[int], algorithm: Algorithm) -> list[list[float]]:
+    """Return the scores [task step] as numbers; refuse the first that is none, and name its episode if it has one."""
+    strayed = torch.isnan(found).nonzero()
+    if len(strayed):
+        task, step = strayed[0].tolist()
+        where = f" (episode {numbers[task]})" if numbers else ""
+        raise DivergedError(
+            f"expected finite predictions, got NaN or infinity after inner step {step} at rate "
+            f"{algorithm.inner.lr:g}; try a smaller one{where}"
+        )
+    rows: list[list[float]] = found.tolist()
+    return rows

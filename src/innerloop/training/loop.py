@@ -4,7 +4,7 @@ Every state is a value of its own: it can be kept, written, and handed back as `
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
 import torch
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from innerloop.algorithms import Algorithm
 from innerloop.data.episode import Batch, Episode, tasks
-from innerloop.engine import BatchGradient, mean_meta_gradient
+from innerloop.engine import BatchGradient, Engine, Loop
 from innerloop.errors import ConfigError, DivergedError, one_of
 from innerloop.params import add, first_nonfinite, norm, select, snapshot
 from innerloop.shapes import Params
@@ -75,6 +75,15 @@ class State:
     loss: float = float("nan")
     accuracy: float = float("nan")
 
+    def on(self, device: torch.device) -> "State":
+        """Return the state with its tensors on a device; the optimizer's counts stay where they are read."""
+
+        def moved(values: Params) -> Params:
+            return {name: value.to(device) if value.dim() else value for name, value in values.items()}
+
+        params = {name: value.to(device) for name, value in self.params.items()}
+        return replace(self, params=params, optimizer=moved(self.optimizer), first_head=moved(self.first_head))
+
 
 def initial_state(algorithm: Algorithm, params: Params) -> State:
     """Return the state before the first outer step; the zeroing trick zeroes the head here already.
@@ -93,6 +102,7 @@ def train(
     episodes: Callable[[int], Batch],
     config: TrainingConfig,
     seed: int = 0,
+    engine: Engine | None = None,
 ) -> Iterator[State]:
     """Meta-train, yielding the start and the state after every outer step.
 
@@ -103,6 +113,7 @@ def train(
             that a continued run sees what the uninterrupted one would.
         config: How many steps, and how.
         seed: What dropout in the learner draws from.
+        engine: Maps the meta-gradient over the tasks of a batch; by default one task after another.
 
     Yields:
         States with `step` from `start.step` to `config.steps`.
@@ -112,12 +123,13 @@ def train(
             states yielded before are untouched.
     """
     yield start
+    engine = engine or Loop(algorithm)
     leaves = {name: value.clone() for name, value in start.params.items()}
     optimizer = RULES[config.outer_rule](list(leaves.values()), lr=config.outer_lr)
     _restore(optimizer, leaves, start.optimizer)
     for step in range(start.step, config.steps):
         batch = episodes(step)
-        result = mean_meta_gradient(algorithm, leaves, batch, step, seed)
+        result = engine.gradient(leaves, batch, step, seed)
         _refuse_nonfinite(algorithm, leaves, batch, result, step)
         for group in optimizer.param_groups:
             group["lr"] = config.outer_lr * factor(config.outer_schedule, step, config.steps)

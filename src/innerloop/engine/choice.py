@@ -1,0 +1,169 @@
+"""Which engine does the work: the one asked for, or the one that fits device, network and algorithm.
+
+    on a GPU    vmap where everything in it can be mapped, else the loop
+    on a CPU    workers where there are several cores, else the loop
+    anywhere    by the closed form where that is exact
+
+Second order goes back over one inner step at a time where the graph of all of them would not fit into memory.
+"""
+
+import os
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+
+from innerloop.algorithms import Algorithm, adjoint, closed_form
+from innerloop.data.episode import Batch, Episode, on, stacked, tasks
+from innerloop.engine.batch_gradient import BatchGradient
+from innerloop.engine.compiled import Compiled
+from innerloop.engine.config import EngineConfig
+from innerloop.engine.layout import suits
+from innerloop.engine.loop import Engine, Loop, PerTask
+from innerloop.engine.memory import fits
+from innerloop.engine.prepared import Prepared
+from innerloop.engine.vmapped import Vmapped
+from innerloop.engine.workers import Workers
+from innerloop.errors import ConfigError
+from innerloop.models import drawn, seeded
+from innerloop.shapes import Params
+
+
+def build(config: EngineConfig, algorithm: Algorithm, params: Params, batch: Batch) -> Engine:
+    """Return the engine that does an algorithm's work on this device.
+
+    Args:
+        config: What was asked for.
+        algorithm: What is mapped over tasks.
+        params: Meta-parameters, on the device of the work.
+        batch: Episodes like those to come, to try things on.
+
+    Raises:
+        ConfigError: What was asked for cannot be done, or not exactly.
+    """
+    device = next(iter(params.values())).device
+    if config.precision == "tf32" and device.type != "cuda":
+        raise ConfigError("expected a GPU for engine.precision=tf32, got a CPU, which has none; use float32 or bf16")
+    episode = next(tasks(on(batch, device)))
+    random = _draws(algorithm, params, episode)
+    if random and config.name not in ("auto", "loop"):
+        raise ConfigError(
+            f"expected a network without dropout for engine {config.name}, got one that draws random numbers, which "
+            "only the loop can repeat; use engine loop"
+        )
+    algorithm = _ruled(config, algorithm, params, episode, random)
+    name = _mapping(config, algorithm, params, episode, random)
+    on_cpu = device.type == "cpu"
+    if (
+        on_cpu
+        and name in ("loop", "workers")
+        and algorithm.order == "second"
+        and algorithm.axes.objective == "query_loss"
+    ):
+        algorithm = replace(algorithm, learner=algorithm.learner.curved())
+    engine: Engine
+    if name == "vmap":
+        engine = Vmapped(algorithm, config.chunk)
+    elif name == "compiled":
+        engine = Compiled(algorithm)
+    elif name == "workers":
+        engine = Workers(algorithm, config.workers or cores())
+    else:
+        engine = Loop(algorithm)
+    laid = name in ("loop", "workers") and suits(algorithm, params, episode)
+    return Prepared(engine, laid, config.precision, _said(algorithm, engine.name))
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _ruled(config: EngineConfig, algorithm: Algorithm, params: Params, episode: Episode, random: bool) -> Algorithm:
+    """Return the algorithm with the rule that gives its meta-gradient most cheaply."""
+    departs = closed_form.departure(algorithm)
+    if config.name == "closed_form" and departs is not None:
+        raise ConfigError(
+            f"expected an algorithm whose encoder stands still in the inner loop for engine closed_form, got one of "
+            f"which {departs}; use engine auto"
+        )
+    if config.name in ("auto", "closed_form") and departs is None and not random:
+        rule = closed_form.meta_gradient
+        return replace(algorithm, rules={**algorithm.rules, "second": rule, "first": rule})
+    if algorithm.order != "second" or algorithm.axes.objective != "query_loss" or algorithm.inner.steps < 2:
+        return algorithm
+    if config.memory == "constant" and config.name in ("vmap", "compiled"):
+        raise ConfigError(
+            f"expected engine loop or workers with engine.memory=constant, got {config.name}; it keeps the whole graph"
+        )
+    at_once = (config.workers or cores()) if config.name in ("auto", "workers") else 1
+    constant = config.memory == "constant" or (
+        config.memory == "auto"
+        and config.name in ("auto", "loop", "workers")
+        and not fits(algorithm, params, episode, at_once)
+    )
+    return replace(algorithm, rules={**algorithm.rules, "second": adjoint.meta_gradient}) if constant else algorithm
+
+
+def _mapping(config: EngineConfig, algorithm: Algorithm, params: Params, episode: Episode, random: bool) -> str:
+    """Return which way tasks are mapped."""
+    if config.name not in ("auto", "closed_form"):
+        return config.name
+    on_cpu = next(iter(params.values())).device.type == "cpu"
+    if on_cpu:
+        return "loop" if random or cores() == 1 else "workers"
+    if random or algorithm.rules["second"] is adjoint.meta_gradient:
+        return "loop"
+    try:
+        Vmapped(algorithm).gradient(params, stacked([episode, episode]))
+    except ConfigError:
+        return "loop"
+    return "vmap"
+
+
+def _draws(algorithm: Algorithm, params: Params, episode: Episode) -> bool:
+    """Whether the network draws random numbers: the generators stand elsewhere after it ran."""
+    with seeded(0), torch.no_grad():
+        before = drawn()
+        algorithm.learner.logits(params, episode.support.inputs)
+        return any(not torch.equal(one, other) for one, other in zip(before, drawn(), strict=True))
+
+
+def _said(algorithm: Algorithm, mapping: str) -> str:
+    """Return the engine's name with its rule: `loop, closed form`."""
+    rule = algorithm.rules["second"]
+    if rule is closed_form.meta_gradient:
+        return f"{mapping}, closed form"
+    return f"{mapping}, constant memory" if rule is adjoint.meta_gradient else mapping
+
+
+@dataclass
+class Chosen:
+    """An engine that is built when the first batch comes, since it takes episodes to know what fits.
+
+    Attributes:
+        config: What was asked for.
+        algorithm: What is mapped.
+    """
+
+    config: EngineConfig
+    algorithm: Algorithm
+    _built: Engine | None = field(default=None, init=False)
+
+    @property
+    def name(self) -> str:
+        """What does the work; what was asked for as long as there was none."""
+        return self.config.name if self._built is None else self._built.name
+
+    def gradient(self, params: Params, batch: Batch, step: int = 0, seed: int = 0) -> BatchGradient:
+        """Return the mean meta-gradient of an outer step, as `Loop.gradient`."""
+        return self._engine(params, batch).gradient(params, batch, step, seed)
+
+    def each(self, function: PerTask, params: Params, batch: Batch) -> Tensor:
+        """Return what the function says of every episode [task ...]."""
+        return self._engine(params, batch).each(function, params, batch)
+
+    def _engine(self, params: Params, batch: Batch) -> Engine:
+        if self._built is None:
+            self._built = build(self.config, self.algorithm, params, batch)
+        return self._built
