@@ -9,6 +9,7 @@ from torch import nn
 
 from innerloop.data.episode import EpisodeShape
 from innerloop.data.sampler import draw
+from innerloop.engine import Chosen, EngineConfig
 from innerloop.errors import ConfigError, DataError
 from innerloop.inner import accuracy
 from innerloop.models import Learner, seeded
@@ -130,3 +131,12 @@ def test_dropout_is_off_at_the_test():
         losses.append(drawn)
     assert losses[0][0] != losses[0][1]
     assert losses[1][0] == losses[1][1]
+
+
+@pytest.mark.parametrize("name", ["workers", "vmap"])
+def test_engines_test_what_the_loop_tests(name):
+    algorithm, params, result = outcome()
+    engine = Chosen(EngineConfig(name=name), algorithm)
+    other = evaluate(algorithm, params, SPLIT, SMALL, range(5), seed=3, engine=engine)
+    np.testing.assert_allclose(other.as_trained, result.as_trained, atol=1e-6)
+    np.testing.assert_allclose(other.zeroed, result.zeroed, atol=1e-6)

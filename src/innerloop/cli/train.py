@@ -43,6 +43,6 @@ def run(parsed: Namespace) -> None:
     except KeyboardInterrupt:
         console.print(f"Saved; go on with: innerloop train --resume {shlex.quote(folder)}", soft_wrap=True)
         raise
-    console.print(
-        f"Engine: {engine}\nRun:    {folder}\nNext:   innerloop evaluate {shlex.quote(folder)}", soft_wrap=True
-    )
+    console.print(f"Run:  {folder}\nNext: innerloop evaluate {shlex.quote(folder)}", soft_wrap=True)
+    if engine != "auto":  # no step was left to do
+        console.print(f"Done by engine {engine}.")

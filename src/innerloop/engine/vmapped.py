@@ -69,8 +69,7 @@ class Vmapped:
             size = min(self.chunk or count, count - first)
             part = Episode(*(Examples(*(values[first : first + size] for values in side)) for side in batch))
             try:
-                with transformable():
-                    found: Found = vmap(function)(part)
+                found = self._mapped(function, part)
             except (RuntimeError, ValueError) as error:
                 if not is_out_of_memory(error):
                     raise self._refusal(error) from error
@@ -85,6 +84,11 @@ class Vmapped:
                 continue
             yield found
             first += size
+
+    def _mapped(self, function: Callable[[Episode], Found], part: Episode) -> Found:
+        with transformable():
+            found: Found = vmap(function)(part)
+        return found
 
     def _refusal(self, error: Exception) -> ConfigError:
         said = str(error).strip().splitlines()[0]
