@@ -12,17 +12,19 @@ loop, over the seconds, over the rate of a large matrix product measured in the 
 import argparse
 import json
 import sys
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from plain_loop import forward_of
 
+from innerloop.bench import flops, specs
 from innerloop.bench.machine import described
-from innerloop.bench.plain import flops
+from innerloop.bench.plain import mean_gradient
 from innerloop.bench.race import Contender, race
-from innerloop.bench.settings import ORDERS, SETTINGS, built, made_up, to_world
+from innerloop.bench.settings import ORDERS, SETTINGS, world_of
 from innerloop.bench.table import Cell, markdown
-from innerloop.bench.world import World
+from innerloop.errors import InnerloopError, unknown_name
+from innerloop.figures import costs, style
 
 HERE = Path(__file__).resolve().parent
 PEERS = {
@@ -32,58 +34,54 @@ PEERS = {
     "torchopt": "torchopt_loop.py",
     "parallel-metalearn": "metalearn_vmap.py",
 }
-PRODUCTS = ("float32", "bf16")
 
 
 def contender(spec: str) -> Contender:
-    """Read `learn2learn`, or `innerloop:engine=workers,precision=bf16`."""
-    name, _, given = spec.partition(":")
-    options = dict(pair.split("=", 1) for pair in given.split(",") if pair)
+    """Read `learn2learn`, or `innerloop` with an engine: `innerloop:workers+bf16`.
+
+    Raises:
+        InnerloopError: There is no such contender or engine.
+    """
+    name, _, own = spec.partition(":")
     if name == "innerloop":
-        return Contender(spec, "ours", ("-m", "innerloop.cli.contender"), options)
+        return specs.engine(own or "auto", spec)
     if name not in PEERS:
-        raise SystemExit(f"unknown contender '{name}'; known: innerloop, {', '.join(PEERS)}")
-    return Contender(spec, "plain" if name == "plain" else "peer", (str(HERE / PEERS[name]),), options)
-
-
-def product(precision: str) -> Contender:
-    """Return the large matrix product that shares are taken of."""
-    options = {"precision": precision}
-    return Contender(f"matrix product, {precision}", "product", ("-m", "innerloop.bench.product"), options)
-
-
-def world_of(cell: str) -> World:
-    """Return what everybody is given in `omni/second` and so on."""
-    setting, _, order = cell.partition("/")
-    recipe, image = SETTINGS[setting]
-    recipe = replace(recipe, algorithm=ORDERS[order])
-    batch = made_up(recipe.episode, image, recipe.training.tasks, recipe.seed)
-    return to_world(recipe, built(recipe, image, recipe.episode.ways), batch)
+        raise unknown_name("contender", name, ("innerloop", *PEERS))
+    return Contender(name, "plain" if name == "plain" else "peer", (str(HERE / PEERS[name]),))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     known = [f"{setting}/{order}" for setting in SETTINGS for order in ORDERS]
-    parser.add_argument("--cells", nargs="+", choices=known, default=[name for name in known if name.count("-") == 0])
-    parser.add_argument("--contenders", nargs="+", default=[*PEERS, "innerloop"], metavar="NAME[:OPTION=VALUE,...]")
+    parser.add_argument("--cells", nargs="+", choices=known, default=known)
+    parser.add_argument("--contenders", nargs="+", default=[*PEERS, "innerloop"], metavar="NAME or innerloop:ENGINE")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--double", action="store_true", help="In float64, to see that all compute the same.")
     parser.add_argument("--patience", type=float, default=0.0, help="Seconds a turn may wait for a quiet machine.")
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--picture", type=Path, help="An SVG file.")
     options = parser.parse_args()
-    wanted = [*map(contender, options.contenders), *map(product, PRODUCTS)]
+    try:
+        wanted = list(map(contender, options.contenders))
+    except InnerloopError as error:
+        raise SystemExit(str(error)) from error
     machine = described(options.device)
     command = " ".join(["python", "benchmarks/peers/compare.py", *sys.argv[1:]])
     print(f"{machine}\n{command}\n", flush=True)
-    cells = []
+    cells: list[Cell] = []
     for name in options.cells:
-        world = world_of(name)
-        measured = race(world, wanted, options.rounds, options.device, options.patience, watch=_say)
-        cells.append(Cell(name, flops(forward_of(world), world), measured))
-        print(markdown(cells[-1:]) + "\n", flush=True)
+        world = world_of(*name.split("/"))
+        world = world.double() if options.double else world
+        done = flops.counted(partial(mean_gradient, forward_of(world), world))
+        everyone = [*wanted, *specs.products(wanted)]
+        cells.append(Cell(name, done, race(world, everyone, options.rounds, options.device, options.patience, _say)))
+        print(markdown(cells[-1]) + "\n", flush=True)
         if options.json:
             rows = [row for cell in cells for row in cell.rows()]
             options.json.write_text(json.dumps({"machine": machine, "command": command, "rows": rows}, indent=1))
+        if options.picture:
+            options.picture.write_text(style.to_svg(costs.draw(cells)))
 
 
 def _say(now: str) -> None:

@@ -13,6 +13,7 @@ import json
 import os
 import sys
 import time
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
@@ -23,13 +24,21 @@ from torch import Tensor
 
 from innerloop.bench import memory
 from innerloop.bench.world import World, load
+from innerloop.errors import EngineWarning
 
 
 class Outcome(NamedTuple):
-    """A mean meta-gradient, by name or in the module's own order, and the mean query loss."""
+    """What one work found.
+
+    Attributes:
+        gradient: Mean meta-gradient, by name or in the module's own order.
+        loss: Mean query loss.
+        how: What did the work, where the contender had a choice.
+    """
 
     gradient: Mapping[str, Tensor] | list[Tensor]
     loss: Tensor | float
+    how: str = ""
 
 
 Options = dict[str, Any]
@@ -45,8 +54,9 @@ def serve(prepare: Prepare) -> None:
         try:
             _serve(prepare, said)
         except Exception as error:
-            _say(said, failed=f"{type(error).__name__}: {' '.join(str(error).split())[:300]}")
-            raise
+            name = "" if type(error).__module__.startswith("innerloop.") else f"{type(error).__name__}: "
+            _say(said, failed=f"{name}{' '.join(str(error).split())[:300]}")
+            raise SystemExit(1) from error
 
 
 def _serve(prepare: Prepare, said: TextIO) -> None:
@@ -56,13 +66,17 @@ def _serve(prepare: Prepare, said: TextIO) -> None:
     work = prepare(world, options)
     memory.forget_peak()
     held = memory.peak()
-    _say(said, ready=True, mebibytes=held)
+    _say(said, ready=True)
     for line in sys.stdin:
         asked, _, place = line.strip().partition(" ")
-        seconds, outcome = _timed(work, device)
+        with warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always", EngineWarning)
+            seconds, outcome = _timed(work, device)
         if asked == "keep":
             save_file(_by_name(outcome.gradient, world), place)
-        _say(said, seconds=seconds, loss=float(outcome.loss), mebibytes=_peak(device, held))
+        notes = [str(each.message) for each in warned if issubclass(each.category, EngineWarning)]
+        added = _peak(device, held)
+        _say(said, seconds=seconds, loss=float(outcome.loss), how=outcome.how, mebibytes=added, notes=notes)
 
 
 def _timed(work: Work, device: str) -> tuple[float, Outcome]:
@@ -80,7 +94,7 @@ def _finish(device: str) -> None:
 
 
 def _peak(device: str, held: float) -> float:
-    """Return the mebibytes added to what was held before the first work; on a GPU all that is held there."""
+    """Return the mebibytes added at most to what was held before the first work; on a GPU all that was held there."""
     if device.startswith("cuda"):
         return torch.cuda.max_memory_allocated() / memory.MEBI
     return memory.peak() - held

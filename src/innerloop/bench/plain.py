@@ -1,6 +1,6 @@
-"""The loop one writes by hand: functional_call and torch.autograd.grad, one task after another, no library.
+"""The loop one writes by hand: torch.autograd.grad, one task after another, no library.
 
-What it computes is MAML or its first order; its arithmetic is what every share of the machine's rate is counted by.
+What it computes is MAML or its first order, with the head zero or not.
 """
 
 from collections.abc import Callable
@@ -8,9 +8,8 @@ from collections.abc import Callable
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
-from torch.func import functional_call
-from torch.utils.flop_counter import FlopCounterMode
 
+from innerloop.algorithms import Algorithm, Axes
 from innerloop.bench.contender import Options, Outcome, Work, serve
 from innerloop.bench.settings import algorithm_of
 from innerloop.bench.world import World
@@ -40,16 +39,17 @@ def mean_gradient(forward: Forward, world: World) -> Outcome:
     return Outcome({name: value / len(episodes) for name, value in total.items()}, losses / len(episodes))
 
 
-def module_forward(module: torch.nn.Module) -> Forward:
-    """Return a module as a function of its parameters."""
-    return lambda params, inputs: functional_call(module, params, (inputs,))
-
-
-def flops(forward: Forward, world: World) -> int:
-    """Count the multiplications and additions of one mean meta-gradient by the plain loop."""
-    with FlopCounterMode(display=False) as counted:
-        mean_gradient(forward, world)
-    return int(counted.get_total_flops())
+def departure(algorithm: Algorithm) -> str | None:
+    """Return what the plain loop does not do but the algorithm does, or None."""
+    for name, value in vars(Axes()).items():
+        own = getattr(algorithm.axes, name)
+        known = {"order": ("first", "second"), "head": ("learned", "zero", "zeroing", "first")}.get(name, (value,))
+        if own not in known and name != "head_every":
+            return f"{name}={own}"
+    if not algorithm.inner.is_plain or algorithm.inner.loss != "cross_entropy":
+        return ", ".join([*algorithm.inner.departures, f"loss={algorithm.inner.loss_name}"])
+    normalization = algorithm.learner.normalization
+    return None if normalization == "batch" else f"normalization={normalization}"
 
 
 def prepare(world: World, options: Options) -> Work:

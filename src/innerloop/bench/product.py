@@ -7,12 +7,13 @@ from innerloop.bench.world import World
 
 SIZE = 4096
 FLOPS = 2 * SIZE**3
-TYPES = {"float32": torch.float32, "bf16": torch.bfloat16}
+TYPES = {"float32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16}
 
 
 def prepare(world: World, options: Options) -> Work:
     """Return the product of two square matrices of the type that is asked for."""
     device = world.values[0].device
+    torch.backends.cuda.matmul.allow_tf32 = options["precision"] == "tf32"
     left, right = (torch.rand(SIZE, SIZE, device=device).to(TYPES[options["precision"]]) for _ in range(2))
 
     def work() -> Outcome:

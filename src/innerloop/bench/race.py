@@ -5,6 +5,7 @@ allocator's, the threads', a library's) reaches another. What is compared are ra
 """
 
 import json
+import math
 import statistics
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import Any, Literal
 
 import torch
 from safetensors.torch import load_file
@@ -43,33 +44,38 @@ class Contender:
     command: tuple[str, ...]
     options: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def precision(self) -> str:
+        """Which matrix product it is held against."""
+        return str(self.options.get("precision", "float32"))
+
 
 @dataclass
 class Measured:
     """What a contender took.
 
     Attributes:
-        label: Its name.
-        kind: As the contender's.
-        precision: Which matrix product it is held against.
+        contender: Who.
+        how: What did the work, where it had a choice.
         first: Seconds of the first time, in which a compiler works.
         seconds: Of each round.
         others: Share of all cores that other processes took at most in a round.
-        mebibytes: Memory added at most to what the process held before the first time.
+        mebibytes: Memory added at most to what the process held before the first time; on a GPU all that it held there.
         loss: Mean query loss.
         apart: Distance of the gradient from that of the first contender that had one, over its norm.
+        notes: What it warned of.
         failed: Why it has no numbers, or None.
     """
 
-    label: str
-    kind: Kind
-    precision: str = "float32"
-    first: float = float("nan")
+    contender: Contender
+    how: str = ""
+    first: float = math.nan
     seconds: list[float] = field(default_factory=list)
     others: float = 0.0
-    mebibytes: float = float("nan")
-    loss: float = float("nan")
+    mebibytes: float = math.nan
+    loss: float = math.nan
     apart: float | None = None
+    notes: list[str] = field(default_factory=list)
     failed: str | None = None
 
     @property
@@ -83,13 +89,17 @@ def ratios(slow: Measured, fast: Measured) -> list[float]:
     return [one / other for one, other in zip(slow.seconds, fast.seconds, strict=True)]
 
 
+def unwatched(_now: str) -> None:
+    """Tell nobody."""
+
+
 def race(
     world: World,
     contenders: Sequence[Contender],
     rounds: int,
     device: str = "cpu",
     patience: float = 0.0,
-    watch: Watch = lambda _: None,
+    watch: Watch = unwatched,
 ) -> list[Measured]:
     """Let all work once, compare what they found, and then in turns; whoever fails drops out.
 
@@ -105,9 +115,11 @@ def race(
         folder = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="innerloop-bench-")))
         save(world, folder / "world.safetensors")
         running = [held.enter_context(_Running(each, folder, index, device)) for index, each in enumerate(contenders)]
+        for each in running:
+            each.hear()
         reference: Params = {}
         for each in running:
-            watch(f"{each.measured.label}: first time")
+            watch(f"{each.measured.contender.label}: first time")
             each.work_first()
             reference = _compared(each, reference, world)
         for number in range(rounds):
@@ -119,17 +131,15 @@ def race(
 
 def _compared(one: "_Running", reference: Params, world: World) -> Params:
     """Note how far a gradient is from the reference, which it becomes where there is none."""
-    if one.measured.kind == "product" or one.measured.failed:
+    if one.measured.contender.kind == "product" or one.measured.failed:
         return reference
     found = load_file(one.gradient)
     # Under a zeroed head its own gradient is not used, and a closed form has another.
-    zeroed = all(not world.params[name].any() for name in world.told.head)
+    zeroed = all(not bool(world.params[name].any()) for name in world.told.head)
     own = {name: value for name, value in found.items() if not (zeroed and name in world.told.head)}
-    if not reference:
-        one.measured.apart = 0.0
-        return own
-    apart = torch.cat([(own[name] - value).flatten() for name, value in reference.items()])
-    one.measured.apart = float(apart.norm() / torch.cat([value.flatten() for value in reference.values()]).norm())
+    reference = reference or own
+    apart = torch.cat([(own[name] - value).flatten() for name, value in reference.items()]).norm()
+    one.measured.apart = float(apart / torch.cat([value.flatten() for value in reference.values()]).norm())
     return reference
 
 
@@ -137,32 +147,30 @@ class _Running:
     """A contender's process, and what it has said."""
 
     def __init__(self, contender: Contender, folder: Path, index: int, device: str) -> None:
-        self.measured = Measured(contender.label, contender.kind, contender.options.get("precision", "float32"))
+        self.measured = Measured(contender)
         self.gradient = folder / f"gradient-{index}.safetensors"
+        self._complaints = folder / f"complaints-{index}"
         options = json.dumps({**contender.options, "device": device})
         self._command = [sys.executable, *contender.command, str(folder / "world.safetensors"), options]
-        self._complaints: IO[bytes] = (folder / f"complaints-{index}").open("w+b")
 
     def __enter__(self) -> "_Running":
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": self._complaints}
-        self._process = subprocess.Popen(self._command, text=True, **pipes)  # type: ignore[call-overload]
-        self._heard()
+        with self._complaints.open("wb") as complaints:
+            self._process = subprocess.Popen(
+                self._command, text=True, bufsize=1, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=complaints
+            )
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._process.stdin.close()
-        try:
-            self._process.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._process.stdout.close()
-        self._complaints.close()
+        # Whatever it works on now, nobody waits for.
+        self._process.kill()
+        self._process.communicate()
 
     def work_first(self) -> None:
-        """Work once, untimed, and keep the gradient."""
+        """Work once, and keep the gradient."""
         said = self._asked(f"keep {self.gradient}")
-        self.measured.first, self.measured.loss = said.get("seconds", float("nan")), said.get("loss", float("nan"))
+        if said:
+            self.measured.first, self.measured.loss = said["seconds"], said["loss"]
+            self.measured.how, self.measured.notes = said["how"], said["notes"]
 
     def work(self, patience: float) -> None:
         """Work once, undisturbed if that comes about within `patience` seconds, and note what it took."""
@@ -172,32 +180,35 @@ class _Running:
             before = quiet.clock(self._process.pid)
             said = self._asked("go")
             others = quiet.others(before, quiet.clock(self._process.pid))
-            if not said:
-                return
-            if others < quiet.LIMIT or time.perf_counter() >= until:
+            if not said or others < quiet.LIMIT or time.perf_counter() >= until:
                 break
-        self.measured.seconds.append(said["seconds"])
-        self.measured.mebibytes = said["mebibytes"]
-        self.measured.others = max(self.measured.others, others)
+        if said:
+            self.measured.seconds.append(said["seconds"])
+            self.measured.mebibytes = said["mebibytes"]
+            self.measured.others = max(self.measured.others, others)
+
+    def hear(self) -> dict[str, Any]:
+        """Wait for the next answer, and return it; nothing where it is a failure, which is noted."""
+        pipe = self._process.stdout
+        line = pipe.readline() if pipe else ""
+        said: dict[str, Any] = json.loads(line) if line else {"failed": self._ended()}
+        if "failed" in said:
+            self.measured.failed, self.measured.seconds = said["failed"], []
+            return {}
+        return said
 
     def _asked(self, word: str) -> dict[str, Any]:
-        if self.measured.failed:
+        pipe = self._process.stdin
+        if self.measured.failed or pipe is None:
             return {}
         try:
-            self._process.stdin.write(word + "\n")
-            self._process.stdin.flush()
+            pipe.write(f"{word}\n")
+            pipe.flush()
         except OSError:
-            return self._failure("it ended")
-        return self._heard()
+            return {}
+        return self.hear()
 
-    def _heard(self) -> dict[str, Any]:
-        line = self._process.stdout.readline()
-        said: dict[str, Any] = json.loads(line) if line else {"failed": ""}
-        return self._failure(said["failed"]) if "failed" in said else said
-
-    def _failure(self, why: str) -> dict[str, Any]:
-        self._complaints.seek(0)
-        complaints = self._complaints.read().decode(errors="replace").split("\n")
+    def _ended(self) -> str:
+        complaints = self._complaints.read_text(errors="replace").splitlines()
         last = next((line.strip() for line in reversed(complaints) if line.strip()), "it said nothing")
-        self.measured.failed, self.measured.seconds = why or f"ended with exit code {self._process.wait()}: {last}", []
-        return {}
+        return f"ended with exit code {self._process.wait()}: {last}"

@@ -1,6 +1,7 @@
 """The settings everybody is measured in, with made-up images, and a world made of a recipe."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -49,6 +50,14 @@ ORDERS: Mapping[str, AlgorithmConfig] = {
     "zeroing": AlgorithmConfig("zeroing"),
     "zeroing-first": AlgorithmConfig("zeroing", order="first"),
 }
+
+
+def world_of(setting: str, order: str) -> World:
+    """Return what the contenders of a setting are given, with the algorithm of this order."""
+    recipe, image = SETTINGS[setting]
+    recipe = replace(recipe, algorithm=ORDERS[order])
+    batch = made_up(recipe.episode, image, recipe.training.tasks, recipe.seed)
+    return to_world(recipe, built(recipe, image, recipe.episode.ways), batch)
 
 
 def made_up(shape: EpisodeShape, image: tuple[int, ...], tasks: int, seed: int) -> Batch:

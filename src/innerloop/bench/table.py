@@ -1,7 +1,7 @@
 """What a race says: milliseconds, ratios round by round, memory, and the share of the matrix product's rate."""
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ from innerloop.bench.product import FLOPS
 from innerloop.bench.race import Measured, ratios
 
 Row = dict[str, Any]
+COLUMNS = ("ms", "times as fast", "rounds", "MiB", "GFLOP/s", "of the product", "apart")
 
 
 @dataclass(frozen=True)
@@ -17,8 +18,8 @@ class Cell:
     """One race.
 
     Attributes:
-        name: Setting and order.
-        flops: Operations of one mean meta-gradient by the plain loop.
+        name: What was raced over: setting and order, or a recipe.
+        flops: Operations of one mean meta-gradient, done in full.
         measured: Everybody's numbers.
     """
 
@@ -28,16 +29,18 @@ class Cell:
 
     @property
     def against(self) -> Measured | None:
-        """Whom ratios are taken against: the fastest peer, or without peers the plain loop, or the first there is."""
-        there = [each for each in self.measured if each.seconds and each.kind != "product"]
-        peers = [each for each in there if each.kind == "peer"]
-        plain = [each for each in there if each.kind == "plain"]
+        """Whom ratios are taken against: the fastest peer, without peers the plain loop, without it the first."""
+        there = [each for each in self.measured if each.seconds and each.contender.kind != "product"]
+        peers = [each for each in there if each.contender.kind == "peer"]
+        plain = [each for each in there if each.contender.kind == "plain"]
         return min(peers or plain or there[:1], key=lambda each: each.median, default=None)
 
     def rate(self, precision: str) -> float | None:
-        """Return the operations per second of the matrix product of this type, or None."""
+        """Return the operations per second of the matrix product of this precision, or None."""
         found = [
-            each for each in self.measured if each.kind == "product" and each.precision == precision and each.seconds
+            each
+            for each in self.measured
+            if each.contender.kind == "product" and each.contender.precision == precision and each.seconds
         ]
         return FLOPS / found[0].median if found else None
 
@@ -46,53 +49,64 @@ class Cell:
         return [self._row(each) for each in self.measured]
 
     def _row(self, one: Measured) -> Row:
-        row: Row = {"cell": self.name, "contender": one.label, "kind": one.kind, "precision": one.precision}
+        who = one.contender
+        row: Row = {"cell": self.name, "contender": who.label, "kind": who.kind, "precision": who.precision}
         if not one.seconds:
             return {**row, "failed": one.failed}
-        flops = FLOPS if one.kind == "product" else self.flops
-        rate, against = self.rate(one.precision), self.against
-        faster = ratios(against, one) if against and one.kind != "product" else []
+        flops = FLOPS if who.kind == "product" else self.flops
+        rate, against = self.rate(who.precision), self.against
+        faster = ratios(against, one) if against and who.kind != "product" else []
         return {
             **row,
+            "how": one.how,
             "milliseconds": 1000 * one.median,
             "rounds": [1000 * seconds for seconds in one.seconds],
             "first_milliseconds": 1000 * one.first,
-            "against": against.label if against else None,
-            "times_faster": statistics.median(faster) if faster else None,
-            "times_faster_rounds": faster,
+            "against": against.contender.label if against else None,
+            "times_as_fast": statistics.median(faster) if faster else None,
+            "times_as_fast_rounds": faster,
             "others": one.others,
             "mebibytes": one.mebibytes,
             "gflops_per_second": flops / one.median / 1e9,
             "share_of_product": flops / one.median / rate if rate else None,
             "loss": one.loss,
             "apart": one.apart,
+            "notes": one.notes,
         }
 
 
-def markdown(cells: Sequence[Cell]) -> str:
-    """Return one table a race."""
-    return "\n\n".join(_markdown(cell) for cell in cells)
+def markdown(cell: Cell) -> str:
+    """Return the race as a table with a line a contender, and under it what has to be said of it."""
+    rows = [(f"{cell.name}, {1e-9 * cell.flops:.0f} GFLOP", *COLUMNS), *map(_written, cell.rows())]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS) + 1)]
+    lines = [f"| {row[0].ljust(widths[0])} | " + " | ".join(map(str.rjust, row[1:], widths[1:])) + " |" for row in rows]
+    rule = f"|{'-' * (widths[0] + 2)}|" + "".join(f"{'-' * (width + 1)}:|" for width in widths[1:])
+    return "\n".join([lines[0], rule, *lines[1:], *(f"\n{said}" for said in _said(cell))])
 
 
-def _markdown(cell: Cell) -> str:
-    against = cell.against
-    head = (
-        f"| {cell.name} | ms | times as fast as {against.label if against else '-'} (rounds) | MiB | GFLOP/s | share |"
+def _written(row: Row) -> tuple[str, ...]:
+    if "failed" in row:
+        return (row["contender"], "fails", *[""] * (len(COLUMNS) - 1))
+    name = f"{row['contender']} ({row['how']})" if row["how"] not in ("", row["contender"]) else row["contender"]
+    faster, share, apart = row["times_as_fast_rounds"], row["share_of_product"], row["apart"]
+    return (
+        name,
+        f"{row['milliseconds']:.0f}",
+        f"{row['times_as_fast']:.2f}" if faster else "",
+        f"{min(faster):.2f} to {max(faster):.2f}" if faster else "",
+        f"{row['mebibytes']:.0f}" if row["kind"] != "product" else "",
+        f"{row['gflops_per_second']:.0f}",
+        f"{100 * share:.0f}%" if share is not None and row["kind"] != "product" else "",
+        f"{apart:.0e}" if apart is not None else "",
     )
-    lines = [f"{head} apart |", "|---|---|---|---|---|---|---|"]
-    for row in cell.rows():
-        if "failed" in row:
-            lines.append(f"| {row['contender']} | fails: {row['failed']} | | | | | |")
-            continue
-        faster = row["times_faster_rounds"]
-        times = f"{row['times_faster']:.2f} ({min(faster):.2f} to {max(faster):.2f})" if faster else ""
-        share = f"{100 * row['share_of_product']:.0f}%" if row["share_of_product"] is not None else ""
-        apart = f"{row['apart']:.0e}" if row["apart"] is not None else ""
-        lines.append(
-            f"| {row['contender']} | {row['milliseconds']:.0f} | {times} | {row['mebibytes']:.0f} | "
-            f"{row['gflops_per_second']:.0f} | {share} | {apart} |"
-        )
+
+
+def _said(cell: Cell) -> Iterator[str]:
+    if cell.against:
+        yield f"Times as fast: as {cell.against.contender.label}."
+    for each in cell.measured:
+        for note in [f"fails: {each.failed}"] * (each.failed is not None) + each.notes:
+            yield f"{each.contender.label}: {note}"
     most = max((each.others for each in cell.measured), default=0.0)
     if most > quiet.LIMIT:
-        lines.append(f"\nOther processes took up to {100 * most:.0f}% of the cores: measure again on a quiet machine.")
-    return "\n".join(lines)
+        yield f"Other processes took up to {100 * most:.0f}% of the cores; measure again when they are done."

@@ -57,6 +57,14 @@ class World:
         """The episodes one by one."""
         return list(tasks(self.batch))
 
+    def double(self) -> "World":
+        """Return the same world in float64."""
+        params = {name: value.double() for name, value in self.params.items()}
+        episodes = [
+            Episode(*(Examples(side.inputs.double(), side.targets) for side in episode)) for episode in self.episodes
+        ]
+        return World(params, stacked(episodes), self.told)
+
 
 def save(world: World, path: Path) -> None:
     """Write a world."""
