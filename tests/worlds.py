@@ -8,11 +8,15 @@ from torch import nn
 
 from innerloop.algorithms import AlgorithmConfig, build
 from innerloop.analysis import Probe
+from innerloop.bench.settings import built, to_world
+from innerloop.bench.world import World
 from innerloop.data.episode import Episode, EpisodeShape, Examples
+from innerloop.data.sampler import draw_batch
 from innerloop.data.split import DataSet, split_by_class
 from innerloop.inner import InnerLoop
 from innerloop.models import Learner, ModelConfig
 from innerloop.models import build as build_learner
+from innerloop.runs import Recipe
 from innerloop.seeds import generator
 
 
@@ -119,3 +123,10 @@ def probes_of(episodes):
             yield Probe(number, episode, tuple(f"class {slot}" for slot in range(slots)))
 
     return probes
+
+
+def raced_world(shape=SMALL, algorithm="maml") -> World:
+    """Three made-up episodes for contenders to race over, with a Conv-4 of two filters."""
+    recipe = Recipe(model=ModelConfig("conv4", filters=2), algorithm=AlgorithmConfig(algorithm), episode=shape)
+    batch = draw_batch(made_up_data().split("train"), shape, 0, range(3))
+    return to_world(recipe, built(recipe, (1, 16, 16), shape.ways), batch)

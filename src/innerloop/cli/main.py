@@ -20,6 +20,7 @@ VERBS = {
     "sweep": "cross settings of a recipe, train every cell for every seed, and tell all as one page",
     "report": "write one self-contained HTML page about one run, or comparing several",
     "data": "say which data sets there are",
+    "bench": "measure what one outer gradient costs on this machine, by engine",
 }
 BAD_INPUT, INTERRUPTED, TERMINATED = 2, 130, 143
 

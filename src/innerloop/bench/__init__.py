@@ -1,0 +1,1 @@
+"""Bench: what one meta-gradient costs, engines and other loops side by side."""
