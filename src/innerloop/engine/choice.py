@@ -25,7 +25,7 @@ from innerloop.engine.prepared import Prepared
 from innerloop.engine.vmapped import Vmapped
 from innerloop.engine.workers import Workers
 from innerloop.errors import ConfigError
-from innerloop.models import drawn, seeded
+from innerloop.models import Learner, drawn, seeded
 from innerloop.shapes import Params
 
 
@@ -53,14 +53,8 @@ def build(config: EngineConfig, algorithm: Algorithm, params: Params, batch: Bat
         )
     algorithm = _ruled(config, algorithm, params, episode, random)
     name = _mapping(config, algorithm, params, episode, random)
-    on_cpu = device.type == "cpu"
-    if (
-        on_cpu
-        and name in ("loop", "workers")
-        and algorithm.order == "second"
-        and algorithm.axes.objective == "query_loss"
-    ):
-        algorithm = replace(algorithm, learner=algorithm.learner.curved())
+    if device.type == "cpu" and name in ("loop", "workers"):
+        algorithm = replace(algorithm, learner=_quick(algorithm))
     engine: Engine
     if name == "vmap":
         engine = Vmapped(algorithm, config.chunk)
@@ -119,6 +113,12 @@ def _mapping(config: EngineConfig, algorithm: Algorithm, params: Params, episode
     except ConfigError:
         return "loop"
     return "vmap"
+
+
+def _quick(algorithm: Algorithm) -> Learner:
+    """Return the learner with layers that are fast on a CPU for as many derivatives as the algorithm takes."""
+    once = algorithm.rules["second"] is closed_form.meta_gradient or algorithm.order in ("first", "reptile", "joint")
+    return algorithm.learner.pooled() if once else algorithm.learner.curved()
 
 
 def _draws(algorithm: Algorithm, params: Params, episode: Episode) -> bool:

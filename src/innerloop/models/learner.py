@@ -15,6 +15,7 @@ from innerloop.models.copies import copy_of
 from innerloop.models.curved import curved
 from innerloop.models.in_place import layer_of, out_of_place
 from innerloop.models.normalization import Normalization, is_batch_norm, reference_rows, with_normalization
+from innerloop.models.pooled import pooled
 from innerloop.models.pure import PureModule, parameter_places
 from innerloop.params import select, snapshot
 from innerloop.shapes import Features, Inputs, Logits, Params
@@ -94,6 +95,10 @@ class Learner:
     def layer_of(self, error: BaseException) -> str:
         """Return ` in 'name' (Kind)` of the innermost layer that was running when the error came, or nothing."""
         return layer_of(error, self._run_whole.module) or layer_of(error, self._run_encoder.module)
+
+    def pooled(self) -> "Learner":
+        """Return the same learner with BatchNorm, pooling and ReLU as one operation, for first derivatives alone."""
+        return self._made_of(pooled(copy_of(self._whole, _itself)))
 
     def head_alone(self) -> "Learner":
         """Return a learner of the same parameters whose inputs are this one's features."""
