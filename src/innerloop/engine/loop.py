@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -16,6 +17,18 @@ PerTask = Callable[[Algorithm, Params, Episode], Tensor]
 """Anything that an algorithm with its parameters has to say of one episode."""
 
 
+class Engine(Protocol):
+    """How functions of one episode, bound to an algorithm, are mapped over a batch of tasks."""
+
+    def gradient(self, params: Params, batch: Batch, step: int = 0, seed: int = 0, first: int = 0) -> BatchGradient:
+        """Return the mean meta-gradient of outer step `step`, as `Loop.gradient`."""
+        ...
+
+    def each(self, function: PerTask, params: Params, batch: Batch) -> Tensor:
+        """Return what the function says of every episode [task ...]."""
+        ...
+
+
 @dataclass(frozen=True)
 class Loop:
     """Tasks one after another, each on all of torch's threads."""
@@ -23,10 +36,13 @@ class Loop:
     algorithm: Algorithm
     name: str = "loop"
 
-    def gradient(self, params: Params, batch: Batch, step: int = 0, seed: int = 0) -> BatchGradient:
-        """Return the mean meta-gradient of outer step `step` (from 0); dropout draws from `seed`, anew for every task."""
+    def gradient(self, params: Params, batch: Batch, step: int = 0, seed: int = 0, first: int = 0) -> BatchGradient:
+        """Return the mean meta-gradient of outer step `step` (from 0); dropout draws from `seed`, anew for every task.
+
+        Where the batch is a part of a larger one, `first` is the number in it that this one begins with.
+        """
         found = Sum()
-        for index, episode in enumerate(tasks(batch)):
+        for index, episode in enumerate(tasks(batch), first):
             found.take(self.algorithm.meta_gradient(params, episode, step, noise(seed, step, index)))
         return mean([found])
 

@@ -40,13 +40,13 @@ class Workers:
         self._own = [replace(algorithm, learner=algorithm.learner.copied()) for _ in range(count)]
         self._pool = ThreadPoolExecutor(count, "innerloop-worker", torch.set_num_threads, (1,))
 
-    def gradient(self, params: Params, batch: Batch, step: int = 0, seed: int = 0) -> BatchGradient:
+    def gradient(self, params: Params, batch: Batch, step: int = 0, seed: int = 0, first: int = 0) -> BatchGradient:
         """Return the mean meta-gradient of an outer step, as `Loop.gradient`."""
 
         def summed(own: Algorithm, share: Numbered) -> Sum:
             found = Sum()
             for index, episode in share:
-                found.take(own.meta_gradient(params, episode, step, noise(seed, step, index)))
+                found.take(own.meta_gradient(params, episode, step, noise(seed, step, first + index)))
             return found
 
         return mean(self._shared(summed, batch))
@@ -64,7 +64,11 @@ class Workers:
         numbered = list(enumerate(tasks(batch)))
         cuts = [round(part * len(numbered) / len(self._own)) for part in range(len(self._own) + 1)]
         shares = [numbered[first:last] for first, last in pairwise(cuts)]
-        gradients, cast, kind = torch.is_grad_enabled(), torch.is_autocast_enabled("cpu"), torch.get_autocast_dtype("cpu")
+        gradients, cast, kind = (
+            torch.is_grad_enabled(),
+            torch.is_autocast_enabled("cpu"),
+            torch.get_autocast_dtype("cpu"),
+        )
 
         def run(own: Algorithm, share: Numbered) -> Found:
             # Neither mode goes from a thread to those it starts.
@@ -73,7 +77,5 @@ class Workers:
 
         # Settings of the whole process, once for all threads.
         with seeded(0), plain_kernels(self.algorithm.learner.recurrent):
-            begun = [
-                self._pool.submit(run, own, share) for own, share in zip(self._own, shares, strict=True) if share
-            ]
+            begun = [self._pool.submit(run, own, share) for own, share in zip(self._own, shares, strict=True) if share]
             return [each.result() for each in begun]

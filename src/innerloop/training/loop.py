@@ -12,7 +12,7 @@ from torch import Tensor
 
 from innerloop.algorithms import Algorithm
 from innerloop.data.episode import Batch, Episode, tasks
-from innerloop.engine import BatchGradient, mean_meta_gradient
+from innerloop.engine import BatchGradient, Engine, Loop
 from innerloop.errors import ConfigError, DivergedError, one_of
 from innerloop.params import add, first_nonfinite, norm, select, snapshot
 from innerloop.shapes import Params
@@ -93,6 +93,7 @@ def train(
     episodes: Callable[[int], Batch],
     config: TrainingConfig,
     seed: int = 0,
+    engine: Engine | None = None,
 ) -> Iterator[State]:
     """Meta-train, yielding the start and the state after every outer step.
 
@@ -103,6 +104,7 @@ def train(
             that a continued run sees what the uninterrupted one would.
         config: How many steps, and how.
         seed: What dropout in the learner draws from.
+        engine: Maps the meta-gradient over the tasks of a batch; by default one after another.
 
     Yields:
         States with `step` from `start.step` to `config.steps`.
@@ -111,13 +113,14 @@ def train(
         DivergedError: A query loss or the meta-gradient is not finite; names the outer step and the task. The
             states yielded before are untouched.
     """
+    engine = engine or Loop(algorithm)
     yield start
     leaves = {name: value.clone() for name, value in start.params.items()}
     optimizer = RULES[config.outer_rule](list(leaves.values()), lr=config.outer_lr)
     _restore(optimizer, leaves, start.optimizer)
     for step in range(start.step, config.steps):
         batch = episodes(step)
-        result = mean_meta_gradient(algorithm, leaves, batch, step, seed)
+        result = engine.gradient(leaves, batch, step, seed)
         _refuse_nonfinite(algorithm, leaves, batch, result, step)
         for group in optimizer.param_groups:
             group["lr"] = config.outer_lr * factor(config.outer_schedule, step, config.steps)
