@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from threading import Event, Thread
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -23,7 +23,7 @@ from torch.distributed import PrefixStore, TCPStore  # type: ignore[attr-defined
 from innerloop.engine.pulse import BEAT, LEFT, Pulse
 from innerloop.errors import InnerloopError, RankError
 
-SILENCE = 12  # beats without a sign of life from a rank that is waited for
+SILENCE = 10  # beats without a sign of life from a rank that is waited for
 SILENCE_AFTER_A_BREAK = 4  # the same once a connection has broken
 LONGEST = timedelta(days=1)  # torch's own limit, for a rank that has a pulse but never comes
 
@@ -136,7 +136,7 @@ class Group:
                         "start all with the same command and the same files"
                     )
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "Group":
         return self
 
     def __exit__(
@@ -149,8 +149,16 @@ class Group:
             dist.destroy_process_group()
         else:
             # Connections stay open: those to a rank that hangs would not close.
-            why = str(error) or f"ended by {type(error).__name__}"
-            self._pulse.leave(why if isinstance(error, RankError) else f"rank {self.rank}: {why}")
+            self._pulse.leave(str(error) if isinstance(error, RankError) else self._own_end(error))
+
+    def _own_end(self, error: BaseException) -> str:
+        """Say to the others why this rank goes."""
+        if isinstance(error, (InnerloopError, OSError)):
+            return f"rank {self.rank}: {error}"
+        return (
+            f"expected all {self.size} ranks to go on, got rank {self.rank} ended by {type(error).__name__}; "
+            "go on from the last checkpoint with --resume"
+        )
 
     def _awaited(self, work: Callable[[], object]) -> None:
         """Do something that needs all ranks, in a thread, so that this one can look up and be interrupted meanwhile."""

@@ -7,7 +7,7 @@ command again. It is imported only where there is more than one.
 import os
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, NamedTuple
@@ -19,7 +19,7 @@ from innerloop.engine.group import ALONE, Group
 from innerloop.errors import ConfigError, RankError
 
 JOINING = 300  # seconds until all ranks have to be there
-LEAVING = 10  # seconds until started processes that are still there are killed
+LEAVING = 3.0  # seconds until started processes that are still there are killed
 
 
 class Place(NamedTuple):
@@ -57,7 +57,7 @@ def launched(ranks: int | None = None, nodes: int | None = None, device: str = "
         place = _place(ranks, nodes, device, started)
         group = Group()
         with group:
-            group.connect(_met(place, started), place.rank, place.size, place.device)
+            group.connect(meet(place, started), place.rank, place.size, place.device)
             yield group
     finally:
         _end(started)
@@ -83,6 +83,8 @@ def _place(ranks: int, nodes: int, device: str, started: list[subprocess.Popen[b
     from lightning_fabric.plugins.environments import LightningEnvironment  # type: ignore[attr-defined]
     from lightning_fabric.utilities.exceptions import MisconfigurationException
 
+    # torch says at length when rank 0 and its store are gone; read when a process starts, so set for those to come.
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     try:
         strategy: Any = Fabric(accelerator=device, devices=ranks, num_nodes=nodes, strategy="ddp").strategy
         if isinstance(strategy.cluster_environment, LightningEnvironment):
@@ -119,8 +121,12 @@ def _refuse_unknown_main(nodes: int, environment: Mapping[str, str]) -> None:
         )
 
 
-def _met(place: Place, started: list[subprocess.Popen[bytes]]) -> TCPStore:
+def meet(place: Place, started: Sequence[subprocess.Popen[bytes]] = ()) -> TCPStore:
     """Return the store that rank 0 holds, once all ranks have reached it.
+
+    Args:
+        place: Where this process stands.
+        started: The processes that it started: none is waited for in vain.
 
     Raises:
         RankError: One does not come.
@@ -151,7 +157,7 @@ def _met(place: Place, started: list[subprocess.Popen[bytes]]) -> TCPStore:
     return store
 
 
-def _gathered(store: TCPStore, place: Place, started: list[subprocess.Popen[bytes]]) -> None:
+def _gathered(store: TCPStore, place: Place, started: Sequence[subprocess.Popen[bytes]]) -> None:
     """Wait for all ranks, and see that those started here live."""
     until = time.monotonic() + JOINING
     while (joined := store.add("joined", 0)) < place.size:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -17,6 +17,7 @@ PerTask = Callable[[Algorithm, Params, Episode], Tensor]
 """Anything that an algorithm with its parameters has to say of one episode."""
 
 
+@runtime_checkable
 class Engine(Protocol):
     """How functions of one episode, bound to an algorithm, are mapped over a batch of tasks."""
 
