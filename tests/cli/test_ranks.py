@@ -16,6 +16,8 @@ SINUSOID = Path(__file__).resolve().parents[2] / "recipes" / "sinusoid-10s-maml.
 # A smooth loss and no BatchNorm: rounding stays rounding over several outer steps.
 SETTINGS = (f"--config={SINUSOID}", "--model.hidden=8", "--training.tasks=5", "--record.validation=3")
 
+ENDLESS = (*SETTINGS, "--training.steps=1000000", "--record.validation=0", "--record.checkpoint=5")
+
 
 def params(run):
     return open_run(run).state("last").params
@@ -86,8 +88,7 @@ def ranks_of(process, count):
 def begun(folder, count):
     """Start a run that would never end, and return its process and its ranks once it has done some steps."""
     process = subprocess.Popen(
-        [str(COMMAND), "train", *SETTINGS, "--training.steps=1000000", "--record.validation=0", "--record.checkpoint=5"]
-        + ["--out=run", f"--ranks={count}"],
+        [str(COMMAND), "train", *ENDLESS, "--out=run", f"--ranks={count}"],
         cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
