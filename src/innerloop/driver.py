@@ -6,17 +6,26 @@ Knows nothing of terminals: it yields what happened, and whoever iterates shows 
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
+from importlib.metadata import version
+from typing import Any
+
+import torch
 
 from innerloop.analysis import cosine, parts
 from innerloop.data.ahead import Ahead
+from innerloop.data.episode import tasks
 from innerloop.data.split import VALIDATION
 from innerloop.data.storage import Watch, unwatched
-from innerloop.engine import Chosen, device_of
+from innerloop.engine import Chosen, Engine, device_of
+from innerloop.engine.group import ALONE, Group
+from innerloop.engine.ranks import Sharded
 from innerloop.errors import RunError
+from innerloop.params import digest
 from innerloop.runs import (
     Best,
+    OpenedRun,
     Recipe,
     RunDirectory,
     Workshop,
@@ -53,29 +62,51 @@ class Progress:
     engine: str = "auto"
 
 
-def begin(recipe: Recipe, folder: str, command: str, watch: Watch = unwatched) -> Iterator[Progress]:
+def begin(
+    recipe: Recipe, folder: str, command: str, watch: Watch = unwatched, group: Group = ALONE
+) -> Iterator[Progress]:
     """Build the recipe, make its run folder, and train.
 
-    Everything that can be refused is refused before the folder is made.
+    Everything that can be refused is refused before the folder is made. Of several ranks, the first writes the run.
 
     Raises:
         InnerloopError: At once for what does not fit; while iterating, for a loss that is not finite.
     """
     recipe = recipe.settled()
-    workshop = build(recipe, watch)
+    group.agree(_settings(recipe))
+    with group.together():
+        workshop = build(recipe, watch)
+    _agree_on_start(group, recipe, workshop, workshop.start)
     directory = RunDirectory(folder)
-    directory.begin(recipe, command)
-    return _drive(recipe, workshop, directory, workshop.start, Best())
+    with group.together():
+        if group.leads:
+            directory.begin(recipe, command)
+    return _driven(recipe, workshop, directory, workshop.start, Best(), group)
 
 
-def resume(folder: str, watch: Watch = unwatched) -> Iterator[Progress]:
+def resume(folder: str, watch: Watch = unwatched, group: Group = ALONE) -> Iterator[Progress]:
     """Continue a run from its last checkpoint, as if it had never stopped.
 
     Raises:
         RunError: The folder holds no run.
     """
-    run = open_run(folder)
-    workshop = build(run.recipe, watch)
+    with group.together():
+        run = open_run(folder)
+        workshop = build(run.recipe, watch)
+        start, best = _last(run, workshop)
+    group.agree(_settings(run.recipe))
+    _agree_on_start(group, run.recipe, workshop, start)
+    directory = run.directory
+    with group.together():
+        if group.leads:
+            kept = start.step if directory.last.exists() else -1
+            history.keep_until(directory.history, kept)
+            heads.keep_until(directory.heads, kept, workshop.algorithm.learner.head_params(workshop.start.params))
+    return _driven(run.recipe, workshop, directory, start, best, group)
+
+
+def _last(run: OpenedRun, workshop: Workshop) -> tuple[State, Best]:
+    """Return where a run stands, and refuse one that was changed or lacks something."""
     directory = run.directory
     if run.about.get("recipe") != fingerprint(run.recipe):
         raise RunError(
@@ -85,22 +116,67 @@ def resume(folder: str, watch: Watch = unwatched) -> Iterator[Progress]:
     if not directory.last.exists():
         if len(run.history) > 1:
             raise RunError(f"expected the checkpoint '{directory.last}', got none; restore it, or train anew")
-        start, best, kept = workshop.start, Best(), -1
-    else:
-        start, best = read_checkpoint(directory.last)
-        kept = start.step
-        if all(record["step"] != kept for record in run.history):
-            raise RunError(f"expected '{directory.history}' up to step {kept}, got less; restore it, or train anew")
-    history.keep_until(directory.history, kept)
-    heads.keep_until(directory.heads, kept, workshop.algorithm.learner.head_params(workshop.start.params))
-    return _drive(run.recipe, workshop, directory, start, best)
+        return workshop.start, Best()
+    start, best = read_checkpoint(directory.last)
+    if all(record["step"] != start.step for record in run.history):
+        raise RunError(f"expected '{directory.history}' up to step {start.step}, got less; restore it, or train anew")
+    return start, best
 
 
-def _drive(recipe: Recipe, workshop: Workshop, directory: RunDirectory, start: State, best: Best) -> Iterator[Progress]:
-    batches = Ahead(partial(training_batch, recipe, workshop.data), recipe.training.steps)
+def _settings(recipe: Recipe) -> dict[str, Any]:
+    """Return all that ranks may differ in before anything is built, by name."""
+    settings = dict(_flat("", asdict(recipe)))
+    return {**settings, "version of innerloop": version("innerloop"), "version of torch": torch.__version__}
+
+
+def _flat(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    if not isinstance(value, dict):
+        yield name, value
+        return
+    for key, own in value.items():
+        yield from _flat(f"{name}.{key}" if name else key, own)
+
+
+def _agree_on_start(group: Group, recipe: Recipe, workshop: Workshop, start: State) -> None:
+    """Refuse ranks that would start from something else, or draw other episodes."""
+    if group.size == 1:
+        return
+    facts = {"outer step": start.step, "parameters": digest([*start.params.values(), *start.optimizer.values()])}
+    if start.step < recipe.training.steps:
+        batch = tasks(training_batch(recipe, workshop.data, start.step))
+        facts["data"] = digest(values for episode in batch for side in episode for values in side)
+    group.agree(facts)
+
+
+def _driven(
+    recipe: Recipe, workshop: Workshop, directory: RunDirectory, start: State, best: Best, group: Group
+) -> Iterator[Progress]:
     start = start.on(device_of(recipe.engine))
-    engine = Chosen(recipe.engine, workshop.algorithm)
+    engine: Engine = Chosen(recipe.engine, workshop.algorithm)
+    if group.size > 1:
+        engine = Sharded(engine, group)
+    batches = Ahead(partial(training_batch, recipe, workshop.data), recipe.training.steps)
     states = train(workshop.algorithm, start, batches, recipe.training, recipe.seed, engine)
+    try:
+        if group.leads:
+            yield from _written(recipe, workshop, directory, start, best, states, engine)
+        else:
+            for state in states:
+                yield Progress(state.step, recipe.training.steps, {"step": state.step}, best, engine.name)
+    finally:
+        batches.close()
+
+
+def _written(
+    recipe: Recipe,
+    workshop: Workshop,
+    directory: RunDirectory,
+    start: State,
+    best: Best,
+    states: Iterator[State],
+    engine: Engine,
+) -> Iterator[Progress]:
+    """Measure the states, and write the run."""
     clock = time.perf_counter()
     # A continued run has its first state behind it: recorded and saved.
     recorded = start if directory.last.exists() else None
@@ -127,7 +203,6 @@ def _drive(recipe: Recipe, workshop: Workshop, directory: RunDirectory, start: S
                 saved = state
             yield Progress(state.step, recipe.training.steps, record, best, engine.name)
     finally:
-        batches.close()
         # Interrupted or diverged: the newest recorded state is kept, so nothing is lost.
         if recorded is not None and recorded is not saved:
             write_checkpoint(directory.last, recorded, best)

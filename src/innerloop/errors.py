@@ -27,6 +27,10 @@ class RunError(InnerloopError):
     """A run folder that cannot be made, opened or continued."""
 
 
+class RankError(InnerloopError):
+    """Ranks that disagree, or one that is gone."""
+
+
 class EngineWarning(UserWarning):
     """An engine goes on in another way than it was asked to; results stay the same to rounding."""
 

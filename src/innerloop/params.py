@@ -1,8 +1,10 @@
 """Arithmetic on Params: the few operations of vectors that a dict of tensors lacks."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from hashlib import sha256
 
 import torch
+from torch import Tensor
 
 from innerloop.shapes import Params, Scalar
 
@@ -47,6 +49,14 @@ def norm(params: Params) -> Scalar:
 def count(params: Params) -> int:
     """Return how many numbers the parameters hold."""
     return sum(value.numel() for value in params.values())
+
+
+def digest(tensors: Iterable[Tensor]) -> str:
+    """Return a few letters that differ where any number differs."""
+    summed = sha256()
+    for tensor in tensors:
+        summed.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return summed.hexdigest()[:12]
 
 
 def first_nonfinite(params: Params) -> str | None:

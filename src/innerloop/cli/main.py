@@ -1,6 +1,7 @@
 """The command `innerloop`: a verb and its options; errors in one line, never a traceback."""
 
 import io
+import os
 import signal
 import sys
 import warnings
@@ -10,7 +11,7 @@ from importlib import import_module
 
 from innerloop import __version__
 from innerloop.cli.memory import keep_big_blocks
-from innerloop.errors import EngineWarning, InnerloopError, did_you_mean
+from innerloop.errors import EngineWarning, InnerloopError, RankError, did_you_mean
 
 VERBS = {
     "demo": "train three learners, test them, and write a report that says which wins and why (under five minutes)",
@@ -33,6 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))  # what was begun is cleared away, as by Ctrl-C
     try:
         return _run(list(sys.argv[1:] if arguments is None else arguments))
+    except RankError as error:
+        _refused(str(error))
+        os._exit(BAD_INPUT)  # Python would wait for connections to a rank that hangs
     except InnerloopError as error:
         return _refused(str(error))
     except (OSError, UnicodeError) as error:
@@ -93,5 +97,5 @@ def usage() -> str:
 
 
 def _refused(message: str) -> int:
-    print(f"innerloop: {' '.join(message.split())}", file=sys.stderr)
+    print(f"innerloop: {' '.join(message.split())}", file=sys.stderr, flush=True)
     return BAD_INPUT

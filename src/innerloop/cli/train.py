@@ -1,5 +1,6 @@
-"""`innerloop train`: meta-train a learner by a recipe, or continue a run."""
+"""`innerloop train`: meta-train a learner by a recipe, or continue a run; over several ranks where asked."""
 
+import os
 import shlex
 from contextlib import closing
 from pathlib import Path
@@ -10,7 +11,14 @@ from innerloop import driver
 from innerloop.cli.parsing import add_recipe, new_parser, to_recipe
 from innerloop.cli.places import command_line, first_free
 from innerloop.cli.progress import console, follow, watched
-from innerloop.errors import ConfigError
+from innerloop.data.storage import unwatched
+from innerloop.engine.group import ALONE, Group
+from innerloop.engine.launch import launched
+from innerloop.errors import ConfigError, InnerloopError
+from innerloop.runs import Recipe
+
+REFUSED, INTERRUPTED = 2, 130
+RANKS = ("--ranks", "--nodes")
 
 
 def parser() -> ArgumentParser:
@@ -19,6 +27,13 @@ def parser() -> ArgumentParser:
     add_recipe(verb)
     verb.add_argument("--out", type=str | None, default=None, help="New folder of the run [runs/NAME-OF-THE-RECIPE].")
     verb.add_argument("--resume", type=str | None, default=None, help="Folder of a run to continue to its end.")
+    verb.add_argument(
+        "--ranks",
+        type=int | None,
+        default=None,
+        help="Processes that share the tasks of a batch on each machine [as torchrun or srun started, else 1].",
+    )
+    verb.add_argument("--nodes", type=int | None, default=None, help="Machines [as torchrun or srun started, else 1].")
     return verb
 
 
@@ -26,17 +41,43 @@ def run(parsed: Namespace) -> None:
     """Train."""
     recipe = to_recipe(parsed)
     if parsed.resume is not None:
-        if [each for each in parsed.arguments if each not in ("--resume", parsed.resume, f"--resume={parsed.resume}")]:
+        _refuse_settings(parsed.arguments, parsed.resume)
+    group = ALONE
+    try:
+        with launched(parsed.ranks, parsed.nodes) as group:
+            _train(parsed, recipe, group)
+    except (InnerloopError, OSError, UnicodeError, KeyboardInterrupt) as error:
+        if group.speaks:
+            raise
+        # Rank 0 says it for all. Python would wait for connections to a rank that hangs.
+        os._exit(INTERRUPTED if isinstance(error, KeyboardInterrupt) else REFUSED)
+
+
+def _refuse_settings(arguments: list[str], resumed: str) -> None:
+    """Refuse settings beside `--resume`; over how many ranks is none."""
+    given = iter(arguments)
+    for each in given:
+        if each in RANKS:
+            next(given, None)
+        elif each not in ("--resume", resumed, f"--resume={resumed}") and each.split("=")[0] not in RANKS:
             raise ConfigError(
                 "expected --resume alone, got other settings beside it; a run continues by the recipe in its folder, "
                 "so leave them out, or train anew with --out"
             )
+
+
+def _train(parsed: Namespace, recipe: Recipe, group: Group) -> None:
+    if parsed.resume is not None:
         folder = parsed.resume
-        progress = driver.resume(folder, watched)
+        progress = driver.resume(folder, watched if group.leads else unwatched, group)
     else:
         named = Path(str(parsed.config[0])).stem if parsed.config else f"{recipe.algorithm.name}-{recipe.data.name}"
         folder = parsed.out or str(first_free(Path("runs") / named))
-        progress = driver.begin(recipe, folder, command_line(), watched)
+        progress = driver.begin(recipe, folder, command_line(), watched if group.leads else unwatched, group)
+    if not group.leads:
+        for _ in progress:
+            pass
+        return
     try:
         with closing(progress):  # type: ignore[type-var]
             engine = follow(Path(folder).name, progress)

@@ -144,6 +144,18 @@ def tasks(batch: Batch) -> Iterator[Episode]:
         yield from batch
 
 
+def part(batch: Batch, first: int, last: int) -> Batch:
+    """Return the episodes from number `first` to the one before `last`."""
+    if not isinstance(batch, Episode):
+        return batch[first:last]
+    return Episode(*(Examples(*(values[first:last] for values in side)) for side in batch))
+
+
+def task_count(batch: Batch) -> int:
+    """Return how many episodes a batch holds."""
+    return len(batch.query.targets) if isinstance(batch, Episode) else len(batch)
+
+
 def stacked(episodes: list[Episode]) -> Batch:
     """Return the episodes along a leading task axis where their shapes allow it."""
     first = episodes[0]

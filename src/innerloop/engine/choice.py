@@ -7,7 +7,6 @@
 Second order goes back over one inner step at a time where the graph of all of them would not fit into memory.
 """
 
-import os
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -69,8 +68,8 @@ def build(config: EngineConfig, algorithm: Algorithm, params: Params, batch: Bat
 
 
 def cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Return how many cores this process may use: torch's threads, so that OMP_NUM_THREADS and ranks decide."""
+    return torch.get_num_threads()
 
 
 def _ruled(config: EngineConfig, algorithm: Algorithm, params: Params, episode: Episode, random: bool) -> Algorithm:
@@ -155,9 +154,9 @@ class Chosen:
         """What does the work; what was asked for as long as there was none."""
         return self.config.name if self._built is None else self._built.name
 
-    def gradient(self, params: Params, batch: Batch, step: int = 0, seed: int = 0) -> BatchGradient:
+    def gradient(self, params: Params, batch: Batch, step: int = 0, seed: int = 0, first: int = 0) -> BatchGradient:
         """Return the mean meta-gradient of an outer step, as `Loop.gradient`."""
-        return self._engine(params, batch).gradient(params, batch, step, seed)
+        return self._engine(params, batch).gradient(params, batch, step, seed, first)
 
     def each(self, function: PerTask, params: Params, batch: Batch) -> Tensor:
         """Return what the function says of every episode [task ...]."""

@@ -39,7 +39,7 @@ class Compiled:
         self._graphs: dict[Any, Graph] = {}
         self._instead: Loop | None = None
 
-    def gradient(self, params: Params, batch: Batch, step: int = 0, seed: int = 0) -> BatchGradient:
+    def gradient(self, params: Params, batch: Batch, step: int = 0, seed: int = 0, first: int = 0) -> BatchGradient:
         """Return the mean meta-gradient of an outer step, as `Loop.gradient`.
 
         Warns:
@@ -54,7 +54,7 @@ class Compiled:
                 said = str(error).strip().splitlines() or [type(error).__name__]
                 warnings.warn(f"going on without compiling: {said[0]}", EngineWarning, stacklevel=2)
                 self._instead = Loop(self.algorithm)
-        return self._instead.gradient(params, batch, step, seed)
+        return self._instead.gradient(params, batch, step, seed, first)
 
     def each(self, function: PerTask, params: Params, batch: Batch) -> Tensor:
         """Return what the function says of every episode [task ...]; not compiled."""

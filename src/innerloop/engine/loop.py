@@ -29,8 +29,8 @@ class Engine(Protocol):
     def algorithm(self) -> Algorithm:
         """What is mapped."""
 
-    def gradient(self, params: Params, batch: Batch, step: int = 0, seed: int = 0) -> BatchGradient:
-        """Return the mean meta-gradient of outer step `step`; dropout draws from `seed`, anew for every task."""
+    def gradient(self, params: Params, batch: Batch, step: int = 0, seed: int = 0, first: int = 0) -> BatchGradient:
+        """Return the mean meta-gradient of outer step `step`, as `Loop.gradient`."""
 
     def each(self, function: PerTask, params: Params, batch: Batch) -> Tensor:
         """Return what the function says of every episode [task ...]."""
@@ -43,13 +43,13 @@ class Loop:
     algorithm: Algorithm
     name: str = "loop"
 
-    def gradient(self, params: Params, batch: Batch, step: int = 0, seed: int = 0) -> BatchGradient:
-        """Return the mean meta-gradient of outer step `step` (from 0).
+    def gradient(self, params: Params, batch: Batch, step: int = 0, seed: int = 0, first: int = 0) -> BatchGradient:
+        """Return the mean meta-gradient of outer step `step` (from 0); dropout draws from `seed`, anew for every task.
 
-        Dropout draws from `seed`, anew for every task.
+        Where the batch is a part of a larger one, `first` is the number in it that this one begins with.
         """
         found = Sum()
-        for index, episode in enumerate(tasks(batch)):
+        for index, episode in enumerate(tasks(batch), first):
             found.take(self.algorithm.meta_gradient(params, episode, step, noise(seed, step, index)))
         return mean([found])
 

@@ -37,10 +37,10 @@ class Prepared:
         """What is mapped."""
         return self.engine.algorithm
 
-    def gradient(self, params: Params, batch: Batch, step: int = 0, seed: int = 0) -> BatchGradient:
+    def gradient(self, params: Params, batch: Batch, step: int = 0, seed: int = 0, first: int = 0) -> BatchGradient:
         """Return the mean meta-gradient of an outer step, as `Loop.gradient`."""
         with self._around(params):
-            return self.engine.gradient(*self._laid(params, batch), step, seed)
+            return self.engine.gradient(*self._laid(params, batch), step, seed, first)
 
     def each(self, function: PerTask, params: Params, batch: Batch) -> Tensor:
         """Return what the function says of every episode [task ...]."""

@@ -37,7 +37,7 @@ class Vmapped:
         self.algorithm = algorithm
         self.chunk = chunk
 
-    def gradient(self, params: Params, batch: Batch, step: int = 0, seed: int = 0) -> BatchGradient:
+    def gradient(self, params: Params, batch: Batch, step: int = 0, seed: int = 0, first: int = 0) -> BatchGradient:
         """Return the mean meta-gradient of an outer step, as `Loop.gradient`.
 
         Episodes of different shapes cannot be mapped and go one after another.
@@ -46,7 +46,7 @@ class Vmapped:
             ConfigError: Something in the module cannot be mapped; names the layer.
         """
         if not isinstance(batch, Episode):
-            return Loop(self.algorithm).gradient(params, batch, step, seed)
+            return Loop(self.algorithm).gradient(params, batch, step, seed, first)
 
         def one(episode: Episode) -> MetaGradient:
             return self.algorithm.meta_gradient(params, episode, step, seed)

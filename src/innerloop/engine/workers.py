@@ -40,11 +40,11 @@ class Workers:
         self._own = threading.local()
         self._pool = ThreadPoolExecutor(count, "innerloop-worker", self._begin)
 
-    def gradient(self, params: Params, batch: Batch, step: int = 0, seed: int = 0) -> BatchGradient:
+    def gradient(self, params: Params, batch: Batch, step: int = 0, seed: int = 0, first: int = 0) -> BatchGradient:
         """Return the mean meta-gradient of an outer step, as `Loop.gradient`."""
 
         def one(own: Algorithm, index: int, episode: Episode) -> MetaGradient:
-            return own.meta_gradient(params, episode, step, noise(seed, step, index))
+            return own.meta_gradient(params, episode, step, noise(seed, step, first + index))
 
         found = Sum()
         for each in self._run(one, batch):

@@ -122,8 +122,8 @@ def train(
         DivergedError: A query loss or the meta-gradient is not finite; names the outer step and the task. The
             states yielded before are untouched.
     """
-    yield start
     engine = engine or Loop(algorithm)
+    yield start
     leaves = {name: value.clone() for name, value in start.params.items()}
     optimizer = RULES[config.outer_rule](list(leaves.values()), lr=config.outer_lr)
     _restore(optimizer, leaves, start.optimizer)
