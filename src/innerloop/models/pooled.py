@@ -3,9 +3,9 @@
     y = relu(weight (pool(x) - mean) rstd + bias)
 
 Where the weight is positive, pooling picks the same places before BatchNorm as after it. Only the statistics and the
-pooling then look at every value; scale, shift and ReLU have a quarter of them, and so have the sums over examples on the
-way back. Same numbers as the three layers to rounding. Worth it on a CPU, where such a block waits for memory; needs
-channels last.
+pooling then look at every value; scale, shift and ReLU have a quarter of them, and so have on the way back the sums
+over examples. Same numbers as the three layers to rounding. Worth it on a CPU, where such a block waits for memory;
+needs channels last.
 """
 
 from typing import Any, cast
