@@ -6,6 +6,7 @@ import torch
 from innerloop.analysis import episode_split
 from innerloop.analysis.interference import by_age, past_queries, share
 from innerloop.data.episode import stacked
+from innerloop.engine import Loop
 from innerloop.params import norm, zeroed
 from innerloop.seeds import generator
 from innerloop.training import TrainingConfig, initial_state, train
@@ -29,7 +30,7 @@ def test_under_sgd_at_first_order_the_head_is_its_first_value_plus_all_past_quer
     learner, params = conv_learner()
     algorithm = algorithm_of(name, learner, order="first", lr=0.3, steps=2, loss=loss)
     states = trained(algorithm, params, "sgd")
-    past = past_queries(algorithm, ((state.params, batches(state.step)) for state in states[:-1]), 0.05)
+    past = past_queries(Loop(algorithm), ((state.params, batches(state.step)) for state in states[:-1]), 0.05)
     change = states[-1].params["head.weight"] - states[0].params["head.weight"]
     assert norm({"x": past.added.sum(0) - change}) < 1e-10 * norm({"x": change})
     # ... so that the cross-task interference is that sum of inner products of residuals, query by query.
@@ -46,7 +47,7 @@ def test_under_sgd_at_first_order_the_head_is_its_first_value_plus_all_past_quer
 def test_past_queries_are_told_apart_by_slot():
     learner, params = conv_learner()
     algorithm = algorithm_of("fomaml", learner, lr=0.3)
-    past = past_queries(algorithm, [(params, batches(0))], 0.05)
+    past = past_queries(Loop(algorithm), [(params, batches(0))], 0.05)
     for slot in range(3):
         rows, expected = past.residuals[past.slots == slot], 0
         features = [

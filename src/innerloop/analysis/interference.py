@@ -29,6 +29,7 @@ from innerloop.analysis.parts import episode_split
 from innerloop.analysis.subject import Subject
 from innerloop.analysis.values import over
 from innerloop.data.episode import Batch, Episode, tasks
+from innerloop.engine import Chosen, Engine
 from innerloop.errors import ConfigError, RunError
 from innerloop.runs import build, heads, training_batch
 from innerloop.shapes import Params
@@ -196,11 +197,11 @@ class Past(NamedTuple):
     added: Tensor
 
 
-def past_queries(algorithm: Algorithm, history: Iterable[tuple[Params, Batch]], outer_lr: float) -> Past:
+def past_queries(engine: Engine, history: Iterable[tuple[Params, Batch]], outer_lr: float) -> Past:
     """Gather every query that plain SGD at first order has stored in the head.
 
     Args:
-        algorithm: Of first order.
+        engine: That of the training, as a first-order algorithm may take another way where numbers round otherwise.
         history: For every outer step the parameters before it and its batch.
         outer_lr: SGD's learning rate.
     """
@@ -209,7 +210,9 @@ def past_queries(algorithm: Algorithm, history: Iterable[tuple[Params, Batch]], 
     for params, batch in history:
         episodes = list(tasks(batch))
         for episode in episodes:
-            features, rows = _stored(algorithm, params, episode)
+            both = engine.each(_stored, params, (episode,))[0]
+            width = len(engine.algorithm.learner.linear_head(params)[0])
+            features, rows = both[:, width:], both[:, :width]
             rows = -outer_lr / len(episodes) * rows
             labels = episode.query.targets
             hot = F.one_hot(labels, rows.shape[1]).to(rows.dtype)
@@ -222,15 +225,16 @@ def past_queries(algorithm: Algorithm, history: Iterable[tuple[Params, Batch]], 
     return Past(torch.cat(stored), torch.cat(slots), added)
 
 
-def _stored(algorithm: Algorithm, params: Params, episode: Episode) -> tuple[Tensor, Tensor]:
-    """Return what an outer step stores of an episode: its adapted query features and residuals, in float64."""
+def _stored(algorithm: Algorithm, params: Params, episode: Episode) -> Tensor:
+    """Return what an outer step stores of an episode, in float64: residuals [query way] beside adapted features."""
     adapted = algorithm.adapt(params, episode.support).adapted
     learner = algorithm.learner
     with torch.no_grad():
         features = learner.features(adapted, episode.query.inputs, reference=episode.support.inputs).double()
         weight, bias = learner.linear_head(adapted)
         logits = features @ weight.double().T + (0.0 if bias is None else bias.double())
-    return features, residuals(logits, episode.query.targets, cast("LossName", algorithm.inner.loss))
+    found = residuals(logits, episode.query.targets, cast("LossName", algorithm.inner.loss))
+    return torch.cat([found, features], 1)
 
 
 def _by_query(probed: list[Residuals], past: Past, change: Tensor) -> PastQueries:
@@ -296,13 +300,15 @@ def _relived(subject: Subject) -> Past:
     def batches(step: int) -> Batch:
         return training_batch(recipe, workshop.data, step)
 
+    engine = Chosen(recipe.engine, workshop.algorithm)
+
     def history() -> Iterator[tuple[Params, Batch]]:
-        for state in train(workshop.algorithm, workshop.start, batches, recipe.training):
+        for state in train(workshop.algorithm, workshop.start, batches, recipe.training, recipe.seed, engine):
             if state.step == steps:
                 return
             yield state.params, batches(state.step)
 
-    return past_queries(workshop.algorithm, history(), recipe.training.outer_lr)
+    return past_queries(engine, history(), recipe.training.outer_lr)
 
 
 def _norm(values: Tensor) -> float:
