@@ -79,9 +79,10 @@ def begin(
     _agree_on_start(group, recipe, workshop, workshop.start)
     directory = RunDirectory(folder)
     with group.together():
+        engine = _engine(recipe, workshop, workshop.start, group)
         if group.leads:
             directory.begin(recipe, command)
-    return _driven(recipe, workshop, directory, workshop.start, Best(), group)
+    return _driven(recipe, workshop, directory, workshop.start, Best(), engine, group)
 
 
 def resume(folder: str, watch: Watch = unwatched, group: Group = ALONE) -> Iterator[Progress]:
@@ -98,11 +99,12 @@ def resume(folder: str, watch: Watch = unwatched, group: Group = ALONE) -> Itera
     _agree_on_start(group, run.recipe, workshop, start)
     directory = run.directory
     with group.together():
+        engine = _engine(run.recipe, workshop, start, group)
         if group.leads:
             kept = start.step if directory.last.exists() else -1
             history.keep_until(directory.history, kept)
             heads.keep_until(directory.heads, kept, workshop.algorithm.learner.head_params(workshop.start.params))
-    return _driven(run.recipe, workshop, directory, start, best, group)
+    return _driven(run.recipe, workshop, directory, start, best, engine, group)
 
 
 def _last(run: OpenedRun, workshop: Workshop) -> tuple[State, Best]:
@@ -148,13 +150,29 @@ def _agree_on_start(group: Group, recipe: Recipe, workshop: Workshop, start: Sta
     group.agree(facts)
 
 
+def _engine(recipe: Recipe, workshop: Workshop, start: State, group: Group) -> Engine:
+    """Return what maps over tasks, tried on the first batch, so that what cannot be done is refused at once."""
+    device = _device(recipe, group)
+    engine = Chosen(recipe.engine, workshop.algorithm)
+    if start.step < recipe.training.steps:
+        engine.begin(start.on(device).params, training_batch(recipe, workshop.data, start.step))
+    return engine if group.size == 1 else Sharded(engine, group)
+
+
+def _device(recipe: Recipe, group: Group) -> torch.device:
+    return device_of(recipe.engine) if group.size == 1 else group.device
+
+
 def _driven(
-    recipe: Recipe, workshop: Workshop, directory: RunDirectory, start: State, best: Best, group: Group
+    recipe: Recipe,
+    workshop: Workshop,
+    directory: RunDirectory,
+    start: State,
+    best: Best,
+    engine: Engine,
+    group: Group,
 ) -> Iterator[Progress]:
-    start = start.on(device_of(recipe.engine))
-    engine: Engine = Chosen(recipe.engine, workshop.algorithm)
-    if group.size > 1:
-        engine = Sharded(engine, group)
+    start = start.on(_device(recipe, group))
     batches = Ahead(partial(training_batch, recipe, workshop.data), recipe.training.steps)
     states = train(workshop.algorithm, start, batches, recipe.training, recipe.seed, engine)
     try:

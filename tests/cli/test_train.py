@@ -229,3 +229,24 @@ def test_ctrl_c_while_the_command_starts_is_quiet():
         assert process.returncode in (0, 130, -signal.SIGINT)
         if wait > 0.05:
             assert "Traceback" not in said, said
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (["--engine.name=wmap"], "Did you mean 'vmap'"),
+        (["--engine.name=closed_form"], "one of which the encoder adapts"),
+        (["--engine.precision=tf32"], "expected a GPU for engine.precision=tf32"),
+        (["--engine.device=cuda:99"], "expected a GPU for engine.device=cuda:99"),
+        (["--engine.name=loop", "--engine.chunk=4"], "engine.name=vmap beside engine.chunk"),
+    ],
+)
+def test_an_engine_that_cannot_be_had_is_refused_before_the_folder_is_made(shell, small, settings, said):
+    assert said in shell.refused("train", *small, *settings, "--out=none")
+    assert not (shell.folder / "none").exists()
+
+
+def test_the_engine_that_did_the_work_is_said_and_kept(shell, small):
+    said = shell("train", *small, "--training.steps=1", "--engine.name=vmap", "--out=mapped")
+    assert said.endswith("Done by engine vmap.\n")
+    assert open_run(shell.folder / "mapped").history[1]["engine"] == "vmap"

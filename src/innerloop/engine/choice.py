@@ -64,7 +64,7 @@ def build(config: EngineConfig, algorithm: Algorithm, params: Params, batch: Bat
     else:
         engine = Loop(algorithm)
     laid = name in ("loop", "workers") and suits(algorithm, params, episode)
-    return Prepared(engine, laid, config.precision, _said(algorithm, engine.name))
+    return Prepared(engine, laid, config.precision, _rule(algorithm))
 
 
 def cores() -> int:
@@ -100,6 +100,8 @@ def _ruled(config: EngineConfig, algorithm: Algorithm, params: Params, episode: 
 
 def _mapping(config: EngineConfig, algorithm: Algorithm, params: Params, episode: Episode, random: bool) -> str:
     """Return which way tasks are mapped."""
+    if config.name == "vmap":
+        Vmapped(algorithm, 1).gradient(params, stacked([episode]))  # refuses what cannot be mapped
     if config.name not in ("auto", "closed_form"):
         return config.name
     on_cpu = next(iter(params.values())).device.type == "cpu"
@@ -128,12 +130,12 @@ def _draws(algorithm: Algorithm, params: Params, episode: Episode) -> bool:
         return any(not torch.equal(one, other) for one, other in zip(before, drawn(), strict=True))
 
 
-def _said(algorithm: Algorithm, mapping: str) -> str:
-    """Return the engine's name with its rule: `loop, closed form`."""
+def _rule(algorithm: Algorithm) -> str:
+    """Return by which rule it works, if not by its own."""
     rule = algorithm.rules["second"]
     if rule is closed_form.meta_gradient:
-        return f"{mapping}, closed form"
-    return f"{mapping}, constant memory" if rule is adjoint.meta_gradient else mapping
+        return "closed form"
+    return "constant memory" if rule is adjoint.meta_gradient else ""
 
 
 @dataclass
@@ -156,13 +158,18 @@ class Chosen:
 
     def gradient(self, params: Params, batch: Batch, step: int = 0, seed: int = 0, first: int = 0) -> BatchGradient:
         """Return the mean meta-gradient of an outer step, as `Loop.gradient`."""
-        return self._engine(params, batch).gradient(params, batch, step, seed, first)
+        return self.begin(params, batch).gradient(params, batch, step, seed, first)
 
     def each(self, function: PerTask, params: Params, batch: Batch) -> Tensor:
         """Return what the function says of every episode [task ...]."""
-        return self._engine(params, batch).each(function, params, batch)
+        return self.begin(params, batch).each(function, params, batch)
 
-    def _engine(self, params: Params, batch: Batch) -> Engine:
+    def begin(self, params: Params, batch: Batch) -> Engine:
+        """Build the engine, if there is none yet, for episodes like these.
+
+        Raises:
+            ConfigError: What was asked for cannot be done, or not exactly.
+        """
         if self._built is None:
             self._built = build(self.config, self.algorithm, params, batch)
         return self._built

@@ -32,12 +32,15 @@ class Compiled:
         algorithm: What is compiled.
     """
 
-    name = "compiled"
-
     def __init__(self, algorithm: Algorithm) -> None:
         self.algorithm = algorithm
         self._graphs: dict[Any, Graph] = {}
         self._instead: Loop | None = None
+
+    @property
+    def name(self) -> str:
+        """Which engine does the work: this one, or the loop that took over."""
+        return "compiled" if self._instead is None else self._instead.name
 
     def gradient(self, params: Params, batch: Batch, step: int = 0, seed: int = 0, first: int = 0) -> BatchGradient:
         """Return the mean meta-gradient of an outer step, as `Loop.gradient`.
@@ -51,8 +54,10 @@ class Compiled:
             except InnerloopError:
                 raise
             except Exception as error:  # torch's compilers raise what they please
-                said = str(error).strip().splitlines() or [type(error).__name__]
-                warnings.warn(f"going on without compiling: {said[0]}", EngineWarning, stacklevel=2)
+                said = (str(error).strip().splitlines() or [type(error).__name__])[0]
+                warnings.warn(
+                    f"engine compiled cannot compile here ({said}); going on with the loop", EngineWarning, stacklevel=2
+                )
                 self._instead = Loop(self.algorithm)
         return self._instead.gradient(params, batch, step, seed, first)
 

@@ -23,14 +23,19 @@ class Prepared:
         engine: Does the work.
         channels_last: Whether images and convolutions lie in memory with channels last.
         precision: How matrix products round.
-        name: The engine within, and by which rule it works.
+        rule: By which rule the engine works, if not by the algorithm's own.
     """
 
-    def __init__(self, engine: Engine, channels_last: bool, precision: Precision, name: str) -> None:
+    def __init__(self, engine: Engine, channels_last: bool, precision: Precision, rule: str = "") -> None:
         self.engine = engine
         self.channels_last = channels_last
         self.precision: Precision = precision
-        self.name = name
+        self.rule = rule
+
+    @property
+    def name(self) -> str:
+        """That of the engine within, with its rule: `workers, closed form`."""
+        return f"{self.engine.name}, {self.rule}" if self.rule else self.engine.name
 
     @property
     def algorithm(self) -> Algorithm:
