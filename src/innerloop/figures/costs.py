@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -30,7 +29,7 @@ def draw(cells: Sequence[Cell]) -> Figure:
 
 def _draw(axes: Axes, rows: Sequence[Row]) -> None:
     middle = [row.get("times_as_fast") or 0.0 for row in rows]
-    places = np.arange(len(rows))
+    places = range(len(rows))
     axes.barh(places, middle, 0.8, color=[COLOUR[row["kind"]] for row in rows])
     for place, row in zip(places, rows, strict=True):
         faster = row.get("times_as_fast_rounds") or [0.0]
