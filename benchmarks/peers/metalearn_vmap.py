@@ -1,4 +1,8 @@
-"""parallel-metalearn 0.5.6: its MAML maps all tasks at once; its step also moves the parameters, here at rate zero."""
+"""parallel-metalearn 0.5.6: its MAML maps all tasks at once; its step also moves the parameters, here at rate zero.
+
+Its second order is not the others', also in float64: under `vmap` torch 2.13 derives the gradient of BatchNorm's weight
+wrongly. First order agrees.
+"""
 
 from typing import Any
 

@@ -11,7 +11,7 @@ BLOCKS = 4
 
 
 def conv4(world: World) -> nn.Sequential:
-    """Return the network with the world's parameters in it, on their device."""
+    """Return the network with the world's parameters in it, of their type and on their device."""
     values = world.values
     layers: list[nn.Module] = []
     for kernel in values[0 : 4 * BLOCKS : 4]:
@@ -23,9 +23,8 @@ def conv4(world: World) -> nn.Sequential:
             nn.MaxPool2d(2),
         ]
     rows, width = values[4 * BLOCKS].shape
-    network = nn.Sequential(OrderedDict(encoder=nn.Sequential(*layers, nn.Flatten()), head=nn.Linear(width, rows))).to(
-        values[0].device
-    )
+    network = nn.Sequential(OrderedDict(encoder=nn.Sequential(*layers, nn.Flatten()), head=nn.Linear(width, rows)))
+    network = network.to(values[0].device, values[0].dtype)
     with torch.no_grad():
         for parameter, value in zip(network.parameters(), values, strict=True):
             parameter.copy_(value)

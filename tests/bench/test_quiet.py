@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -22,7 +23,9 @@ def test_a_family_is_a_process_and_all_it_started():
     nested = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'print(1, flush=True); input()'])"
     with subprocess.Popen([sys.executable, "-c", nested], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
         child.stdout.readline()
-        assert len(list(quiet.family(child.pid))) == 2
+        started = set(quiet.family(child.pid))
+        assert len(started) == 2
+        assert started < set(quiet.family(os.getpid()))
         child.communicate(b"\n")
     assert list(quiet.family(child.pid)) == [str(child.pid)]
 

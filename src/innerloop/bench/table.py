@@ -87,7 +87,7 @@ def markdown(cell: Cell) -> str:
 def _written(row: Row) -> tuple[str, ...]:
     if "failed" in row:
         return (row["contender"], "fails", *[""] * (len(COLUMNS) - 1))
-    name = f"{row['contender']} ({row['how']})" if row["how"] not in ("", row["contender"]) else row["contender"]
+    name = row["contender"] if row["how"] in row["contender"] else f"{row['contender']} ({row['how']})"
     faster, share, apart = row["times_as_fast_rounds"], row["share_of_product"], row["apart"]
     return (
         name,

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -14,12 +13,12 @@ COLOUR = {"ours": COLOURS[0], "peer": COLOURS[1], "plain": COLOURS[2]}
 
 
 def draw(cells: Sequence[Cell]) -> Figure:
-    """Draw a bar a contender, its middle ratio with the range over the rounds, and its milliseconds at the end."""
+    """Draw a bar a contender: its middle ratio with the range over the rounds, and beside it its milliseconds."""
     panels = [(cell, [row for row in cell.rows() if row["kind"] != "product"]) for cell in cells]
     heights = [MARGIN + BAR * len(rows) for _, rows in panels]
     with styled():
         figure = Figure(figsize=(WIDTH, sum(heights)), layout="constrained")
-        grid = figure.subplots(len(panels), 1, squeeze=False, height_ratios=heights)[:, 0]
+        grid = figure.subplots(len(panels), 1, squeeze=False, height_ratios=heights, sharex=True)[:, 0]
         for axes, (cell, rows) in zip(grid, panels, strict=True):
             _draw(axes, rows)
             against = cell.against
@@ -30,17 +29,18 @@ def draw(cells: Sequence[Cell]) -> Figure:
 
 def _draw(axes: Axes, rows: Sequence[Row]) -> None:
     middle = [row.get("times_as_fast") or 0.0 for row in rows]
-    places = np.arange(len(rows))
+    places = range(len(rows))
     axes.barh(places, middle, 0.8, color=[COLOUR[row["kind"]] for row in rows])
     for place, row in zip(places, rows, strict=True):
         faster = row.get("times_as_fast_rounds") or [0.0]
         if len(faster) > 1:
             axes.plot([min(faster), max(faster)], [place, place], color="#333333", linewidth=0.9)
         said = "fails" if "failed" in row else f"{row['milliseconds']:.0f} ms"
-        axes.annotate(said, (max(faster), place), (3, 0), textcoords="offset points", va="center", fontsize=7)
+        beside = axes.get_yaxis_transform()
+        axes.text(1.02, place, said, transform=beside, va="center", fontsize=7)
     axes.axvline(1, color="#333333", linewidth=1, linestyle="--")
     axes.set_yticks(places, [row["contender"] for row in rows], fontsize=8)
     axes.invert_yaxis()
-    axes.margins(x=0.18)
+    axes.tick_params(axis="x", labelsize=8)
     axes.set_xlim(left=0)
     axes.grid(visible=False, axis="y")
