@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from innerloop.data import DataConfig, load
     from innerloop.data.episode import Episode, EpisodeShape, Examples
     from innerloop.data.sampler import draw, draw_batch
+    from innerloop.engine import Chosen, EngineConfig
     from innerloop.errors import InnerloopError
     from innerloop.inner import InnerLoop
     from innerloop.models import Learner, ModelConfig
@@ -27,7 +28,9 @@ __version__ = "0.1.0"
 _HOMES = {
     "Algorithm": ("innerloop.algorithms", "Algorithm"),
     "AlgorithmConfig": ("innerloop.algorithms", "AlgorithmConfig"),
+    "Chosen": ("innerloop.engine", "Chosen"),
     "DataConfig": ("innerloop.data", "DataConfig"),
+    "EngineConfig": ("innerloop.engine", "EngineConfig"),
     "Episode": ("innerloop.data.episode", "Episode"),
     "EpisodeShape": ("innerloop.data.episode", "EpisodeShape"),
     "EvaluationConfig": ("innerloop.training", "EvaluationConfig"),
@@ -55,7 +58,9 @@ __all__ = [
     "MAML",
     "Algorithm",
     "AlgorithmConfig",
+    "Chosen",
     "DataConfig",
+    "EngineConfig",
     "Episode",
     "EpisodeShape",
     "EvaluationConfig",

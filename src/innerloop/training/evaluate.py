@@ -16,7 +16,7 @@ from innerloop.data.episode import Episode, EpisodeShape, shape_of, stacked
 from innerloop.data.family import Family
 from innerloop.data.sampler import Choice, check, draw, gather
 from innerloop.data.split import Split
-from innerloop.engine import Engine, Loop
+from innerloop.engine import Chosen, Engine, EngineConfig
 from innerloop.errors import ConfigError, DivergedError, one_of
 from innerloop.inner import LearnedRates, Start, accuracy
 from innerloop.params import zeroed
@@ -176,7 +176,7 @@ def evaluate(
         indices: Which episodes of the seed, `range(600)` as a rule; wrap it to show progress.
         seed: Whose episodes.
         choices: The episodes themselves, where a manifest names them; `indices` then counts these.
-        engine: Maps the test over episodes, for this algorithm; by default one after another.
+        engine: Maps the test over episodes, for this algorithm; by default what suits it.
 
     Raises:
         DataError: The split cannot fill such episodes.
@@ -186,7 +186,7 @@ def evaluate(
     without_head = zeroed(params, algorithm.learner.head_names)
     own = algorithm.inner.start == "params"
     is_zero = not own or not any(bool(params[name].any()) for name in algorithm.learner.head_names)
-    engine = engine or Loop(algorithm)
+    engine = engine or Chosen(EngineConfig(), algorithm)
     measure: Measure = "accuracy"
     as_trained: list[list[float]] = []
     with_zero: list[list[float]] = []

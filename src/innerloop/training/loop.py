@@ -12,7 +12,7 @@ from torch import Tensor
 
 from innerloop.algorithms import Algorithm
 from innerloop.data.episode import Batch, Episode, tasks
-from innerloop.engine import BatchGradient, Engine, Loop
+from innerloop.engine import BatchGradient, Chosen, Engine, EngineConfig
 from innerloop.errors import ConfigError, DivergedError, one_of
 from innerloop.params import add, first_nonfinite, norm, select, snapshot
 from innerloop.shapes import Params
@@ -113,7 +113,7 @@ def train(
             that a continued run sees what the uninterrupted one would.
         config: How many steps, and how.
         seed: What dropout in the learner draws from.
-        engine: Maps the meta-gradient over the tasks of a batch; by default one task after another.
+        engine: Maps the meta-gradient over the tasks of a batch; by default what suits device, network and algorithm.
 
     Yields:
         States with `step` from `start.step` to `config.steps`.
@@ -122,7 +122,7 @@ def train(
         DivergedError: A query loss or the meta-gradient is not finite; names the outer step and the task. The
             states yielded before are untouched.
     """
-    engine = engine or Loop(algorithm)
+    engine = engine or Chosen(EngineConfig(), algorithm)
     yield start
     leaves = {name: value.clone() for name, value in start.params.items()}
     optimizer = RULES[config.outer_rule](list(leaves.values()), lr=config.outer_lr)
