@@ -86,7 +86,12 @@ def test_one_process_alone_needs_no_group(alone):
 def test_one_process_is_not_launched():
     with launched() as group:
         assert group is ALONE
-    assert "lightning_fabric" not in sys.modules
+    said = (
+        "import sys; from innerloop.engine.launch import launched; launched().__enter__(); print(sorted(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", said], capture_output=True, text=True, check=True)
+    assert "innerloop.engine.launch" in done.stdout
+    assert "lightning_fabric" not in done.stdout
 
 
 @pytest.mark.parametrize(

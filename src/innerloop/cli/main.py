@@ -59,9 +59,14 @@ def _run(arguments: list[str]) -> int:
     keep_big_blocks()
     warnings.simplefilter("always", EngineWarning)
     warnings.showwarning = _say
-    # Imported only now: help and version need neither matplotlib nor scikit-learn.
-    room = import_module(f"innerloop.cli.{verb}")
-    parsing = import_module("innerloop.cli.parsing")
+    # Imported only now: help and version need neither matplotlib nor scikit-learn. Ctrl-C meanwhile ends the process at
+    # once: raised inside a library that is being loaded, it can end as a crash.
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        room = import_module(f"innerloop.cli.{verb}")
+        parsing = import_module("innerloop.cli.parsing")
+    finally:
+        signal.signal(signal.SIGINT, before)
     parser = room.parser()
     parser.prog, parser.description = f"innerloop {verb}", f"{VERBS[verb][0].upper()}{VERBS[verb][1:]}."
     try:

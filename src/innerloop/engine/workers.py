@@ -8,7 +8,7 @@ number of threads: it is that of the loop on one thread, bit for bit.
 
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from typing import TypeVar
 
@@ -74,10 +74,14 @@ class Workers:
 
         # Settings of the whole process, once for all threads.
         with seeded(0), plain_kernels(self.algorithm.learner.recurrent):
-            begun = [self._pool.submit(run, index, episode) for index, episode in enumerate(tasks(batch))]
+            begun: list[Future[Found]] = [
+                self._pool.submit(run, index, episode) for index, episode in enumerate(tasks(batch))
+            ]
             try:
                 while begun:
                     yield begun.pop(0).result()
             finally:
+                # What has begun goes on to its end: it must not meet the settings of whoever comes next.
                 for each in begun:
                     each.cancel()
+                wait(begun)
