@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from innerloop.algorithms import AlgorithmConfig, build
+from innerloop.algorithms import ALGORITHMS, AlgorithmConfig, build
 from innerloop.data.episode import stacked
 from innerloop.engine import Chosen, EngineConfig, Loop, cores
 from innerloop.engine import build as build_engine
@@ -42,6 +42,7 @@ def test_auto_keeps_one_step_at_a_time_where_the_graph_does_not_fit(monkeypatch)
     [
         ({"name": "closed_form"}, r"encoder adapts \(adapts=all\).*use engine auto"),
         ({"name": "vmap", "memory": "constant"}, "engine loop or workers with engine.memory=constant, got vmap"),
+        ({"name": "vmap", "precision": "bf16"}, "float32 for engine vmap on a CPU"),
         ({"precision": "tf32"}, "expected a GPU for engine.precision=tf32"),
     ],
 )
@@ -53,7 +54,7 @@ def test_what_cannot_be_done_is_refused_before_the_first_step(settings, said):
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"chunk": -1}, "engine.chunk of at least 0, got -1"),
+        ({"chunk": -1}, "engine.chunk, a whole number of at least 0, got -1"),
         ({"name": "loop", "chunk": 4}, "engine.name=vmap beside engine.chunk, got loop"),
         ({"name": "vmap", "workers": 4}, "engine.name=workers beside engine.workers, got vmap"),
     ],
@@ -123,3 +124,27 @@ def test_a_device_that_is_not_there_is_refused():
         device_of(EngineConfig(device="tpu"))
     with pytest.raises(ConfigError, match=r"expected a GPU for engine\.device=cuda:99"):
         device_of(EngineConfig(device="cuda:99"))
+
+
+@pytest.mark.parametrize("name", ["r2d2", "contrastive_so", "anil", "maml", "imaml", "protonet"])
+def test_in_bf16_only_the_network_rounds(name):
+    preset = ALGORITHMS[name]
+    learner, _ = conv_learner(dtype=torch.float32)
+    algorithm = build(AlgorithmConfig(name), learner, InnerLoop(lr=preset.lr, steps=preset.steps))
+    params = algorithm.initial_params()
+    batch = stacked([image_episode(seed=seed, dtype=torch.float32) for seed in range(2)])
+    found = build_engine(EngineConfig(precision="bf16"), algorithm, params, batch).gradient(params, batch)
+    assert {value.dtype for value in found.gradient.values()} == {torch.float32}
+    assert torch.isfinite(found.losses).all()
+
+
+class Strided(nn.Module):
+    """Reads memory as if channels came first."""
+
+    def forward(self, features):
+        return torch.as_strided(features, (len(features), 64), (64, 1))
+
+
+def test_a_module_that_says_other_things_for_other_strides_gets_images_as_they_were():
+    module = sequential(body=lambda: nn.Conv2d(1, 4, 3, stride=4), flat=Strided, head=lambda: nn.Linear(64, 3)).double()
+    assert not chosen("fomaml", learner=Learner(module))[0].channels_last

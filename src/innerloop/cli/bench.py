@@ -51,6 +51,10 @@ def run(parsed: Namespace) -> None:
     """Measure, and show a table for each setting."""
     if parsed.rounds < 1:
         raise ConfigError(f"expected --rounds of at least 1, got {parsed.rounds}; 5 is usual")
+    if parsed.patience < 0:
+        raise ConfigError(f"expected --patience of at least 0 seconds, got {parsed.patience}; 60 is much")
+    if parsed.json is not None and not Path(parsed.json).absolute().parent.is_dir():
+        raise ConfigError(f"expected a folder for --json, got none at '{Path(parsed.json).parent}'; make it first")
     device = device_of(EngineConfig(device=parsed.device))
     usual = "auto,loop,vmap" if device.type == "cuda" else "auto,loop,workers"
     engines = [specs.engine(each) for each in _listed(parsed.engines or usual)]

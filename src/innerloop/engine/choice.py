@@ -50,6 +50,13 @@ def build(config: EngineConfig, algorithm: Algorithm, params: Params, batch: Bat
             f"expected a network without dropout for engine {config.name}, got one that draws random numbers, which "
             "only the loop can repeat; use engine loop"
         )
+    if config.precision == "bf16":
+        if device.type == "cpu" and config.name == "vmap":
+            raise ConfigError(
+                "expected engine.precision=float32 for engine vmap on a CPU, got bf16, in which BatchNorm cannot be "
+                "mapped there; use engine workers"
+            )
+        algorithm = replace(algorithm, learner=algorithm.learner.rounded(torch.bfloat16))
     algorithm = _ruled(config, algorithm, params, episode, random)
     name = _mapping(config, algorithm, params, episode, random)
     if device.type == "cpu" and name in ("loop", "workers"):

@@ -21,7 +21,8 @@ class EngineConfig:
         memory: What second order keeps: the whole `graph` of the inner loop, or one step of it at a time (`constant`:
             memory does not grow with inner steps, up to 1.3 times slower); `auto`: the graph if it fits.
         precision: `float32`; `tf32`: on a GPU, matrix products with a shorter mantissa; `bf16`: convolutions and matrix
-            products in bfloat16, about three digits. Sums, losses and parameters stay as they are.
+            products in bfloat16, three digits each; gradients end up some percent to tens of percent off
+            (docs/performance.md says what that costs). Sums, losses and parameters stay as they are.
         chunk: vmap: how many tasks at once; 0 is as many as fit.
         workers: workers: how many threads; 0 is one a core.
         device: `auto`: a GPU if there is one; else `cpu`, `cuda`, `cuda:1`.
@@ -44,8 +45,10 @@ class EngineConfig:
             one_of(f"engine.{setting}", getattr(self, setting), get_args(known))
         for setting, engine in (("chunk", "vmap"), ("workers", "workers")):
             value = getattr(self, setting)
-            if value < 0:
-                raise ConfigError(f"expected engine.{setting} of at least 0, got {value}; 0 leaves it to innerloop")
+            if not isinstance(value, int) or value < 0:
+                raise ConfigError(
+                    f"expected engine.{setting}, a whole number of at least 0, got {value}; 0 leaves it to innerloop"
+                )
             if value and self.name not in ("auto", engine):
                 raise ConfigError(
                     f"expected engine.name={engine} beside engine.{setting}, got {self.name}; nothing else uses it"

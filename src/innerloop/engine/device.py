@@ -1,10 +1,8 @@
-"""Which device the work is done on, and how its matrix products round."""
-
-from contextlib import AbstractContextManager, nullcontext
+"""Which device the work is done on."""
 
 import torch
 
-from innerloop.engine.config import EngineConfig, Precision
+from innerloop.engine.config import EngineConfig
 from innerloop.errors import ConfigError
 
 
@@ -28,10 +26,3 @@ def device_of(config: EngineConfig) -> torch.device:
             f"expected a GPU for engine.device={config.device}, got {found} of them; use engine.device=cpu"
         )
     return device
-
-
-def rounded(precision: Precision, device: torch.device) -> AbstractContextManager[object]:
-    """Return a context in which convolutions and matrix products round as asked."""
-    if precision == "bf16":
-        return torch.autocast(device.type, torch.bfloat16)
-    return nullcontext()

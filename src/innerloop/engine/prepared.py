@@ -1,4 +1,4 @@
-"""What is done around any engine: images laid out, numbers rounded as asked, everything on one device."""
+"""What is done around any engine: images laid out, a GPU's matrix products rounded as asked, all on one device."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +10,6 @@ from innerloop.algorithms import Algorithm
 from innerloop.data.episode import Batch, on
 from innerloop.engine.batch_gradient import BatchGradient
 from innerloop.engine.config import Precision
-from innerloop.engine.device import rounded
 from innerloop.engine.layout import laid_out, last_batch
 from innerloop.engine.loop import Engine, PerTask
 from innerloop.shapes import Params
@@ -44,12 +43,12 @@ class Prepared:
 
     def gradient(self, params: Params, batch: Batch, step: int = 0, seed: int = 0, first: int = 0) -> BatchGradient:
         """Return the mean meta-gradient of an outer step, as `Loop.gradient`."""
-        with self._around(params):
+        with self._around():
             return self.engine.gradient(*self._laid(params, batch), step, seed, first)
 
     def each(self, function: PerTask, params: Params, batch: Batch) -> Tensor:
         """Return what the function says of every episode [task ...]."""
-        with self._around(params):
+        with self._around():
             return self.engine.each(function, *self._laid(params, batch))
 
     def _laid(self, params: Params, batch: Batch) -> tuple[Params, Batch]:
@@ -57,12 +56,11 @@ class Prepared:
         return (laid_out(params), last_batch(batch)) if self.channels_last else (params, batch)
 
     @contextmanager
-    def _around(self, params: Params) -> Iterator[None]:
+    def _around(self) -> Iterator[None]:
         shorter = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
         if self.precision == "tf32":
             torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
         try:
-            with rounded(self.precision, next(iter(params.values())).device):
-                yield
+            yield
         finally:
             torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = shorter

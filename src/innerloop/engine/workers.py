@@ -61,15 +61,10 @@ class Workers:
 
     def _run(self, work: Callable[[Algorithm, int, Episode], Found], batch: Batch) -> Iterator[Found]:
         """Yield what `work` makes of every task, in their order, while threads go on with those to come."""
-        gradients, cast, kind = (
-            torch.is_grad_enabled(),
-            torch.is_autocast_enabled("cpu"),
-            torch.get_autocast_dtype("cpu"),
-        )
+        gradients = torch.is_grad_enabled()
 
         def run(index: int, episode: Episode) -> Found:
-            # Neither mode goes from a thread to those it starts.
-            with torch.set_grad_enabled(gradients), torch.autocast("cpu", kind, cast):
+            with torch.set_grad_enabled(gradients):  # a mode that does not go from a thread to those it starts
                 return work(self._own.algorithm, index, episode)
 
         # Settings of the whole process, once for all threads.

@@ -40,6 +40,7 @@ class Learner:
         names: All trainable parameters.
         head_names: Those of the head.
         norm_names: The scales and shifts of BatchNorm layers.
+        rounding: The type that convolutions and matrix products round to; None for none.
 
     Raises:
         ConfigError: The module has no such head, nothing to train, a parameter that cannot be differentiated, or no
@@ -54,6 +55,7 @@ class Learner:
         _refuse_head(module, head)
         self.head = head
         self.normalization = normalization
+        self.rounding: torch.dtype | None = None
         self._whole = with_normalization(out_of_place(copy_of(module, _copied)), normalization)
         places = _places(self._whole, head)
         self.names = frozenset(places.values())
@@ -78,6 +80,12 @@ class Learner:
             if isinstance(layer, _InstanceNorm):
                 layer.train()
         return self._made_of(whole)
+
+    def rounded(self, kind: torch.dtype) -> "Learner":
+        """Return the same learner whose convolutions and matrix products round to a shorter type (autocast)."""
+        other = copy.copy(self)
+        other.rounding = kind
+        return other._made_of(self._whole)
 
     def copied(self) -> "Learner":
         """Return the same learner on a module of its own, so that another thread can run it meanwhile."""
@@ -109,10 +117,8 @@ class Learner:
         held = parameter_places(other._whole)
         places = {place: name for place, name in self._run_whole.places if place in held}
         lead = self._run_whole.lead, self._run_whole.home
-        other._run_whole, other._run_encoder = (
-            PureModule(other._whole, places, lead),
-            PureModule(nn.Identity(), {}, lead),
-        )
+        other._run_whole = PureModule(other._whole, places, lead, self.rounding)
+        other._run_encoder = PureModule(nn.Identity(), {}, lead)
         return other
 
     def initial_params(self) -> Params:
@@ -180,8 +186,8 @@ class Learner:
         inside = {place: name for place, name in places.items() if place in held}
         # An encoder without parameters of its own follows the head's.
         lead = next(iter(inside or places))
-        self._run_whole = PureModule(whole, places, (places[lead], parameter_places(whole)[lead]))
-        self._run_encoder = PureModule(encoder, inside, (places[lead], parameter_places(whole)[lead]))
+        self._run_whole = PureModule(whole, places, (places[lead], parameter_places(whole)[lead]), self.rounding)
+        self._run_encoder = PureModule(encoder, inside, (places[lead], parameter_places(whole)[lead]), self.rounding)
 
     def _run(self, run: PureModule, params: Params, inputs: Inputs, reference: Tensor | None) -> Tensor:
         inputs = run.fitted(params, inputs)

@@ -1,7 +1,9 @@
 """A module as a pure function of its trainable parameters: calling it changes nothing, whatever the module does."""
 
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 
+import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
@@ -35,9 +37,17 @@ class PureModule:
         places: Where each parameter goes: place in the module -> name in Params. A tied parameter has several places.
         lead: The parameter, of this module or beside it, whose type and device the others are expected to have, and
             what it was like in the module as brought.
+        rounding: The type that convolutions and matrix products round to; None for none. Outputs keep the parameters'.
     """
 
-    def __init__(self, module: nn.Module, places: Mapping[str, str], lead: tuple[str, Tensor]) -> None:
+    def __init__(
+        self,
+        module: nn.Module,
+        places: Mapping[str, str],
+        lead: tuple[str, Tensor],
+        rounding: torch.dtype | None = None,
+    ) -> None:
+        self.rounding = rounding
         self.module = module
         self.places = tuple(places.items())
         self.lead, self.home = lead
@@ -59,7 +69,7 @@ class PureModule:
         kept = (inputs, *values.values())
         written = _writes(kept)
         try:
-            with plain_kernels(self.recurrent):
+            with plain_kernels(self.recurrent), self._rounded(inputs):
                 # Every place of a tied parameter is named, so torch need not look for them.
                 output = functional_call(
                     self.module, {**values, **self._constants(params)}, (inputs,), tie_weights=False
@@ -77,13 +87,16 @@ class PureModule:
                 f"expected one tensor from {type(self.module).__name__}, got {type(output).__name__}; "
                 "wrap the module in one that returns the logits alone"
             )
-        return output
+        return output if self.rounding is None else output.to(self._like(params).dtype)
 
     def fitted(self, params: Params, inputs: Tensor) -> Tensor:
         """Return real inputs in the parameters' type, and others as they are."""
         if not inputs.is_floating_point():
             return inputs
         return inputs.to(self._like(params).dtype)
+
+    def _rounded(self, inputs: Tensor) -> AbstractContextManager[object]:
+        return nullcontext() if self.rounding is None else torch.autocast(inputs.device.type, self.rounding)
 
     def _values(self, params: Params) -> Params:
         try:
