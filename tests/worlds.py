@@ -130,3 +130,22 @@ def raced_world(shape=SMALL, algorithm="maml") -> World:
     recipe = Recipe(model=ModelConfig("conv4", filters=2), algorithm=AlgorithmConfig(algorithm), episode=shape)
     batch = draw_batch(made_up_data().split("train"), shape, 0, range(3))
     return to_world(recipe, built(recipe, (1, 16, 16), shape.ways), batch)
+
+
+# What an inner loop and its outer loss can be beside MAML's, a setting each; all have a second-order gradient.
+CROSSINGS = {
+    "momentum": {"rule": "momentum"},
+    "adam": {"rule": "adam"},
+    "one learned rate": {"learned_rates": "one"},
+    "a rate a layer": {"learned_rates": "layer"},
+    "a rate a layer and step": {"learned_rates": "layer_step"},
+    "a rate a weight": {"learned_rates": "weight"},
+    "every step": {"outer_loss": "every_step"},
+    "narrowing to the last": {"outer_loss": "every_step", "last_from": 10},
+    "norms by step": {"per_step_norms": True},
+    "prototypes": {"head": "prototypes"},
+    "ridge": {"head": "ridge"},
+    "proximal": {"proximal": 0.7},
+    "body": {"adapts": "body"},
+    "a layer by name": {"adapts": "body.*,head.bias"},
+}

@@ -11,7 +11,16 @@ from innerloop.errors import ConfigError
 from innerloop.models import Learner, seeded
 from innerloop.params import count, select
 from innerloop.seeds import generator
-from worlds import algorithm_of, conv_learner, image_episode, normed_learner, sequential, smooth_learner, vector_episode
+from worlds import (
+    CROSSINGS,
+    algorithm_of,
+    conv_learner,
+    image_episode,
+    normed_learner,
+    sequential,
+    smooth_learner,
+    vector_episode,
+)
 
 EPISODE = vector_episode()
 PRESETS = [
@@ -19,25 +28,12 @@ PRESETS = [
     for name, preset in ALGORITHMS.items()
     if (preset.axes.order, preset.axes.objective) == ("second", "query_loss")
 ]
-CROSSINGS = {
-    "momentum": {"rule": "momentum"},
-    "adam": {"rule": "adam"},
-    "one learned rate": {"learned_rates": "one"},
-    "a rate a layer": {"learned_rates": "layer"},
-    "a rate a layer and step": {"learned_rates": "layer_step"},
-    "a rate a weight": {"learned_rates": "weight"},
-    "every step": {"outer_loss": "every_step"},
-    "narrowing to the last": {"outer_loss": "every_step", "last_from": 10},
-    "norms by step": {"per_step_norms": True},
-    "prototypes": {"head": "prototypes"},
-    "ridge": {"head": "ridge"},
+ALL = {
+    **CROSSINGS,
     "shared": {"head": "shared"},
     "zeroing": {"head": "zeroing"},
-    "proximal": {"proximal": 0.7},
     "proximal from prototypes": {"proximal": 0.7, "head": "prototypes"},
     "head": {"adapts": "head"},
-    "body": {"adapts": "body"},
-    "a layer by name": {"adapts": "body.*,head.bias"},
     "all at once": {
         "rule": "adam",
         "learned_rates": "layer_step",
@@ -81,7 +77,7 @@ def test_every_second_order_preset_has_the_gradient_of_its_whole_graph(name):
     assert_same(algorithm, moved(algorithm), image_episode())
 
 
-@pytest.mark.parametrize("axes", CROSSINGS.values(), ids=CROSSINGS.keys())
+@pytest.mark.parametrize("axes", ALL.values(), ids=ALL.keys())
 @pytest.mark.parametrize(("lr", "loss"), [(0.2, "cross_entropy"), (-0.1, "mse")])
 def test_every_axis_has_the_gradient_of_its_whole_graph(axes, lr, loss):
     learner, _ = normed_learner()

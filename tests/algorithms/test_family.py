@@ -13,13 +13,14 @@ from innerloop.algorithms.imaml import conjugate_gradients
 from innerloop.algorithms.outer import shares
 from innerloop.algorithms.reptile import minibatches
 from innerloop.data.episode import Episode, Examples, stacked, with_slots
-from innerloop.engine import mean_meta_gradient
+from innerloop.engine import Loop
 from innerloop.errors import ConfigError, DataError
 from innerloop.inner import InnerLoop
 from innerloop.models import Learner
 from innerloop.params import add, dot, scaled
 from innerloop.seeds import generator
 from worlds import (
+    CROSSINGS,
     algorithm_of,
     conv_learner,
     image_episode,
@@ -57,20 +58,7 @@ def directions(params, count=4):
 
 
 AXES = {
-    "momentum": {"rule": "momentum"},
-    "adam": {"rule": "adam"},
-    "one learned rate": {"learned_rates": "one"},
-    "a rate a layer": {"learned_rates": "layer"},
-    "a rate a layer and step": {"learned_rates": "layer_step"},
-    "a rate a weight": {"learned_rates": "weight"},
-    "every step": {"outer_loss": "every_step"},
-    "narrowing to the last": {"outer_loss": "every_step", "last_from": 10},
-    "norms by step": {"per_step_norms": True},
-    "prototypes": {"head": "prototypes"},
-    "ridge": {"head": "ridge"},
-    "proximal": {"proximal": 0.7},
-    "body": {"adapts": "body"},
-    "a layer by name": {"adapts": "body.*,head.bias"},
+    **CROSSINGS,
     "all at once": {
         "rule": "adam",
         "learned_rates": "layer_step",
@@ -611,11 +599,11 @@ def test_dropout_is_drawn_anew_for_every_task_and_step_and_the_same_from_the_sam
     algorithm = algorithm_of("maml", Learner(module), lr=0.1)
     params, batch = algorithm.initial_params(), stacked([EPISODE, EPISODE])
     before = torch.random.get_rng_state()
-    one = mean_meta_gradient(algorithm, params, batch, step=3, seed=5)
+    one = Loop(algorithm).gradient(params, batch, step=3, seed=5)
     assert one.losses[0] != one.losses[1]
-    assert torch.equal(one.losses, mean_meta_gradient(algorithm, params, batch, step=3, seed=5).losses)
+    assert torch.equal(one.losses, Loop(algorithm).gradient(params, batch, step=3, seed=5).losses)
     for step, seed in ((4, 5), (3, 6)):
-        assert not torch.equal(one.losses, mean_meta_gradient(algorithm, params, batch, step=step, seed=seed).losses)
+        assert not torch.equal(one.losses, Loop(algorithm).gradient(params, batch, step=step, seed=seed).losses)
     assert torch.equal(torch.random.get_rng_state(), before)
 
 

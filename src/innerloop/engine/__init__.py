@@ -4,7 +4,7 @@ from innerloop.engine.batch_gradient import BatchGradient
 from innerloop.engine.choice import Chosen, build, cores
 from innerloop.engine.config import EngineConfig
 from innerloop.engine.device import device_of
-from innerloop.engine.loop import Engine, Loop, mean_meta_gradient
+from innerloop.engine.loop import Engine, Loop
 
 __all__ = [
     "BatchGradient",
@@ -15,5 +15,4 @@ __all__ = [
     "build",
     "cores",
     "device_of",
-    "mean_meta_gradient",
 ]

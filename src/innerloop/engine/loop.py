@@ -61,13 +61,3 @@ class Loop:
 def noise(seed: int, step: int, index: int) -> int:
     """Return the seed that dropout draws from in one task of one outer step."""
     return derived_seed(seed, "noise", step, index)
-
-
-def mean_meta_gradient(
-    algorithm: Algorithm, params: Params, batch: Batch, step: int = 0, seed: int = 0
-) -> BatchGradient:
-    """Map the algorithm's meta-gradient in outer step `step` (from 0) over a batch of episodes and average.
-
-    Dropout in the learner draws anew for every task and step, from `seed`.
-    """
-    return Loop(algorithm).gradient(params, batch, step, seed)

@@ -6,14 +6,14 @@ with weights of their own for each task make it slower than the loop.
 
 import warnings
 from collections.abc import Callable, Iterator
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import torch
 from torch import Tensor
 from torch.func import vmap
 
 from innerloop.algorithms import Algorithm, MetaGradient
-from innerloop.data.episode import Batch, Episode, Examples
+from innerloop.data.episode import Batch, Episode, part, task_count
 from innerloop.engine.batch_gradient import BatchGradient, Sum, mean
 from innerloop.engine.loop import Loop, PerTask
 from innerloop.errors import ConfigError, EngineWarning
@@ -64,12 +64,11 @@ class Vmapped:
 
     def _parts(self, function: Callable[[Episode], Found], batch: Episode) -> Iterator[Found]:
         """Yield what the mapped function makes of one chunk of tasks after another."""
-        first, count = 0, len(batch.query.targets)
+        first, count = 0, task_count(batch)
         while first < count:
             size = min(self.chunk or count, count - first)
-            part = Episode(*(Examples(*(values[first : first + size] for values in side)) for side in batch))
             try:
-                found = self._mapped(function, part)
+                found = self._mapped(function, cast("Episode", part(batch, first, first + size)))
             except (RuntimeError, ValueError) as error:
                 if not is_out_of_memory(error):
                     raise self._refusal(error) from error
@@ -85,9 +84,9 @@ class Vmapped:
             yield found
             first += size
 
-    def _mapped(self, function: Callable[[Episode], Found], part: Episode) -> Found:
+    def _mapped(self, function: Callable[[Episode], Found], episodes: Episode) -> Found:
         with transformable():
-            found: Found = vmap(function)(part)
+            found: Found = vmap(function)(episodes)
         return found
 
     def _refusal(self, error: Exception) -> ConfigError:
