@@ -12,7 +12,7 @@ def test_version_help_and_the_module_are_the_same_command(installed, shell):
         [sys.executable, "-m", "innerloop", "--help"], capture_output=True, text=True, check=True
     )
     assert as_module.stdout == installed("--help") == installed()
-    for verb in ("demo", "train", "evaluate", "explain", "report", "sweep", "data"):
+    for verb in ("demo", "train", "evaluate", "explain", "report", "sweep", "data", "bench"):
         assert f"  {verb} " in as_module.stdout
         assert f"usage: innerloop {verb}" in shell(verb, "--help")
 
@@ -85,3 +85,20 @@ def test_termination_ends_a_command_in_order(shell):
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=shell.folder, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (143, "cleared away\n", "")
+
+
+WARNED = """
+import sys, warnings
+from innerloop.cli.main import main
+from innerloop.errors import EngineWarning
+main(["data", "list"])
+for _ in range(2):
+    warnings.warn("8 tasks do not fit;\\ngoing on with 4", EngineWarning)
+warnings.warn("something of a library's", UserWarning)
+"""
+
+
+def test_a_warning_is_one_line_each_time_and_others_name_their_place():
+    done = subprocess.run([sys.executable, "-c", WARNED], capture_output=True, text=True, check=True)
+    own = "innerloop: 8 tasks do not fit; going on with 4"
+    assert done.stderr.splitlines() == [own, own, "innerloop: <string>:8: UserWarning: something of a library's"]

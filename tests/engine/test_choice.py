@@ -148,3 +148,12 @@ class Strided(nn.Module):
 def test_a_module_that_says_other_things_for_other_strides_gets_images_as_they_were():
     module = sequential(body=lambda: nn.Conv2d(1, 4, 3, stride=4), flat=Strided, head=lambda: nn.Linear(64, 3)).double()
     assert not chosen("fomaml", learner=Learner(module))[0].channels_last
+
+
+def test_a_test_keeps_no_graph_and_measures_none(monkeypatch):
+    monkeypatch.setattr("innerloop.engine.memory.free_bytes", lambda _: 1)
+    algorithm = build(AlgorithmConfig("maml"), conv_learner()[0], InnerLoop(lr=0.1, steps=2))
+    params = {key: value.double() for key, value in algorithm.initial_params().items()}
+    for name in ("auto", "compiled", "closed_form"):
+        assert build_engine(EngineConfig(name=name).of_tests, algorithm, params, BATCH).name == MAPPING
+    assert build_engine(EngineConfig(name="vmap").of_tests, algorithm, params, BATCH).name == "vmap"

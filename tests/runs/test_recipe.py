@@ -5,7 +5,8 @@ import torch
 
 from innerloop.algorithms import AlgorithmConfig
 from innerloop.data.episode import tasks
-from innerloop.runs import Recipe, RecordConfig, probe_episodes, training_batch
+from innerloop.engine import EngineConfig
+from innerloop.runs import Recipe, RecordConfig, fingerprint, probe_episodes, training_batch
 from innerloop.training import TrainingConfig
 from worlds import SMALL, made_up_data
 
@@ -63,3 +64,10 @@ def test_probes_of_training_are_what_training_sees():
     held_out = probe_episodes(replace(recipe, record=RecordConfig(probe_episodes=3)), data)
     assert len(held_out) == 3
     assert not torch.equal(held_out[0].support.inputs, inputs[0])
+
+
+def test_the_engine_is_not_part_of_what_a_run_is_but_its_precision_is():
+    own = fingerprint(Recipe())
+    for engine in (EngineConfig(name="vmap", chunk=4), EngineConfig(memory="constant"), EngineConfig(device="cuda")):
+        assert fingerprint(Recipe(engine=engine)) == own
+    assert fingerprint(Recipe(engine=EngineConfig(precision="bf16"))) != own

@@ -81,7 +81,7 @@ def _run(arguments: list[str]) -> int:
 def _say(message: Warning | str, category: type[Warning], filename: str, lineno: int, *_: object, **__: object) -> None:
     """Say a warning in one line: one of ours as it is, another with its place."""
     where = "" if issubclass(category, EngineWarning) else f"{filename}:{lineno}: {category.__name__}: "
-    print(f"innerloop: {where}{message}", file=sys.stderr)
+    print(f"innerloop: {where}{' '.join(str(message).split())}", file=sys.stderr)
 
 
 def usage() -> str:

@@ -12,6 +12,7 @@ from innerloop.cli.parsing import add_recipe, new_parser, to_recipe
 from innerloop.cli.places import command_line, first_free
 from innerloop.cli.progress import console, follow, watched
 from innerloop.data.storage import unwatched
+from innerloop.engine import device_of
 from innerloop.engine.group import ALONE, Group
 from innerloop.engine.launch import launched
 from innerloop.errors import ConfigError, InnerloopError
@@ -44,7 +45,7 @@ def run(parsed: Namespace) -> None:
         _refuse_settings(parsed.arguments, parsed.resume)
     group = ALONE
     try:
-        with launched(parsed.ranks, parsed.nodes) as group:
+        with launched(parsed.ranks, parsed.nodes, device_of(recipe.engine).type) as group:
             _train(parsed, recipe, group)
     except (InnerloopError, OSError, UnicodeError, KeyboardInterrupt) as error:
         if group.speaks:

@@ -37,8 +37,8 @@ class EngineConfig:
 
     @property
     def of_tests(self) -> "EngineConfig":
-        """The same for a test, which has no meta-gradient to compile or to have in closed form."""
-        return replace(self, name="auto") if self.name in ("compiled", "closed_form") else self
+        """The same for a test, which has no meta-gradient to compile or to have in closed form, nor a graph to keep."""
+        return replace(self, name="auto" if self.name in ("compiled", "closed_form") else self.name, memory="graph")
 
     def __post_init__(self) -> None:
         for setting, known in (("name", EngineName), ("memory", Memory), ("precision", Precision)):

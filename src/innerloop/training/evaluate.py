@@ -186,7 +186,7 @@ def evaluate(
     without_head = zeroed(params, algorithm.learner.head_names)
     own = algorithm.inner.start == "params"
     is_zero = not own or not any(bool(params[name].any()) for name in algorithm.learner.head_names)
-    engine = engine or Chosen(EngineConfig(), algorithm)
+    engine = engine or Chosen(EngineConfig().of_tests, algorithm)
     measure: Measure = "accuracy"
     as_trained: list[list[float]] = []
     with_zero: list[list[float]] = []
