@@ -7,6 +7,7 @@ from torch import nn
 from torch.nn.functional import cosine_similarity
 
 from innerloop.analysis import Subject, cosines
+from innerloop.analysis.centroids import scatter
 from innerloop.analysis.cosine import Separation, measure, recorded
 from innerloop.analysis.values import from_values, to_values
 from innerloop.errors import DivergedError
@@ -73,6 +74,9 @@ def test_one_shot_has_no_two_support_examples_of_a_class():
     assert "support_same_class" not in kept
     assert kept["same_class"] == found.same_class
     assert kept["different_class"] == found.different_class
+    query = episodes[0].query
+    features = learner.features(params, query.inputs, reference=episodes[0].support.inputs)
+    assert (kept["between_classes"], kept["within_classes"]) == pytest.approx(scatter(features, query.targets))
     pair = measure(subject(learner, params, episodes)).support_support
     assert pair.same is None
     assert pair.gap is None

@@ -5,6 +5,7 @@ beside both. Inner product and Euclidean distance agree where all means are equa
 """
 
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Int
@@ -26,6 +27,32 @@ def class_means(features: Features, labels: Labels) -> tuple[Int[Tensor, " class
     """Return the slots that have examples, and the mean feature of each."""
     slots = slots_of(labels)
     return slots, torch.stack([features[labels == slot].mean(0) for slot in slots])
+
+
+class Scatter(NamedTuple):
+    """How far features lie apart, in squared units of a feature.
+
+    Attributes:
+        between: Mean squared distance of the class means to the mean of all class means.
+        within: Mean squared distance of the features to their class's mean, first over a class and then over classes.
+    """
+
+    between: float
+    within: float
+
+
+def scatter(features: Features, labels: Labels) -> Scatter:
+    """Measure how far class means lie apart, and features of one class from their mean; every class counts alike.
+
+    The first is `way` times the squared norm of the cross-entropy's gradient by the weight of a zero head (balanced
+    classes): what a positive inner rate rewards there.
+    """
+    slots, means = class_means(features, labels)
+    within = [(features[labels == slot] - mean).square().sum(1).mean() for slot, mean in zip(slots, means, strict=True)]
+    return Scatter(
+        (means - means.mean(0)).square().sum(1).mean().item(),
+        torch.stack(within).mean().item(),
+    )
 
 
 def inner_product(query: Queries, means: Means) -> Scores:

@@ -14,6 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from innerloop.algorithms import Algorithm
+from innerloop.analysis.centroids import scatter
 from innerloop.analysis.products import Products, products
 from innerloop.analysis.subject import Probe, Subject
 from innerloop.analysis.values import over
@@ -129,9 +130,16 @@ def cosines(algorithm: Algorithm, params: Params, episodes: Iterable[Episode]) -
 
 
 def recorded(algorithm: Algorithm, params: Params, episodes: Iterable[Episode]) -> dict[str, float]:
-    """Return every mean cosine that has pairs, for a line of a run's history."""
-    measured = cosines(algorithm, params, episodes)._asdict()
-    return {name: value for name, value in measured.items() if not math.isnan(value)}
+    """Return every mean cosine that has pairs, and the scatter of query features, for a line of a run's history."""
+    seen = list(episodes)
+    measured = cosines(algorithm, params, seen)._asdict()
+    spread = [scatter(_query_features(algorithm, params, each), each.query.targets) for each in seen]
+    between, within = (_mean(values) for values in zip(*spread, strict=True))
+    return {
+        **{name: value for name, value in measured.items() if not math.isnan(value)},
+        "between_classes": between,
+        "within_classes": within,
+    }
 
 
 def episode_cosines(algorithm: Algorithm, params: Params, episode: Episode) -> Cosines:
@@ -160,8 +168,12 @@ def _directions(
     """Return support and query features at length 1."""
     with torch.no_grad():
         support = algorithm.learner.features(params, episode.support.inputs)
-        query = algorithm.learner.features(params, episode.query.inputs, reference=episode.support.inputs)
-    return F.normalize(support, dim=1), F.normalize(query, dim=1)
+    return F.normalize(support, dim=1), F.normalize(_query_features(algorithm, params, episode), dim=1)
+
+
+def _query_features(algorithm: Algorithm, params: Params, episode: Episode) -> Float[Tensor, "query feature"]:
+    with torch.no_grad():
+        return algorithm.learner.features(params, episode.query.inputs, reference=episode.support.inputs)
 
 
 def _means(cosine: Tensor, same: Tensor, but_itself: bool = False) -> tuple[float, float]:

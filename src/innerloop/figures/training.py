@@ -16,12 +16,15 @@ LABELS = {
     ("contrast", "gap"): "what the split leaves out, %",
     ("cosine", "same_class"): "cosine, same class",
     ("cosine", "different_class"): "cosine, different class",
+    ("cosine", "between_classes"): "scatter of class means",
+    ("cosine", "within_classes"): "scatter within classes",
 }
 # Parts of one whole are compared by eye: one scale for both.
 TOGETHER = (
     {"accuracy", "zeroed"},
     {"query_contrast", "query_interference"},
     {"same_class", "different_class"},
+    {"between_classes", "within_classes"},
 )
 
 
