@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from innerloop.statistics import mean_interval, paired_difference
+from innerloop.statistics import mean_interval, paired_difference, ranking
 
 
 def test_the_interval_is_students_t():
@@ -35,3 +35,20 @@ def test_pairing_takes_out_what_two_learners_share():
     assert paired_difference(left, right).half_width < 0.01
     with pytest.raises(ValueError, match="same episodes"):
         paired_difference([1.0, 2.0], [1.0])
+
+
+def test_a_ranking_finds_the_best_and_in_pairs_what_may_be_as_good():
+    rng = np.random.default_rng(0)
+    sample = rng.normal(0, 1, (50, 1)) + np.array([0.0, 0.4, 0.5, 0.5]) + rng.normal(0, 0.05, (50, 4))
+    found = ranking(sample)
+    assert found.best in (2, 3)
+    assert set(found.as_good) <= {2, 3}
+    assert found.best in found.as_good
+    assert ranking(np.array([[0.5, 0.7, 0.7]])) == (1, None)  # of equals the first; one observation cannot tell
+
+
+def test_an_option_with_a_nan_is_no_candidate():
+    sample = np.array([[0.1, np.nan], [0.2, 0.9], [0.3, 0.9]])
+    assert ranking(sample) == (0, (0,))
+    with pytest.raises(ValueError, match="measured throughout, got none"):
+        ranking(sample[:, 1:])

@@ -54,3 +54,38 @@ def paired_difference(left: Sample, right: Sample, confidence: float = 0.95) -> 
     if first.shape != second.shape:
         raise ValueError(f"expected two samples of the same episodes, got {first.shape} and {second.shape}")
     return mean_interval(first - second, confidence)
+
+
+class Ranking(NamedTuple):
+    """Which of several options is best, and which others may be as good.
+
+    Attributes:
+        best: The number of the option with the highest mean; the first of those that share it.
+        as_good: The numbers of all that are not significantly worse, the best among them: the interval of their
+            paired difference to the best reaches 0. Not corrected for how many are compared. None for a single
+            observation, which cannot tell.
+    """
+
+    best: int
+    as_good: tuple[int, ...] | None
+
+
+def ranking(sample: NDArray[np.floating], confidence: float = 0.95) -> Ranking:
+    """Rank options that were all measured on the same episodes, or for the same seeds.
+
+    Args:
+        sample: [observation option], larger being better; an option with a NaN is no candidate.
+        confidence: Of the paired differences.
+
+    Raises:
+        ValueError: No option is a candidate.
+    """
+    columns = np.asarray(sample, dtype=np.float64).T
+    candidates = [number for number, column in enumerate(columns) if not np.isnan(column).any()]
+    if not candidates:
+        raise ValueError("expected an option that was measured throughout, got none; leave out what diverges")
+    best = max(candidates, key=lambda number: (columns[number].mean(), -number))
+    if columns.shape[1] == 1:
+        return Ranking(best, None)
+    behind = {number: paired_difference(columns[best], columns[number], confidence) for number in candidates}
+    return Ranking(best, tuple(number for number, gap in behind.items() if gap.low <= 0))

@@ -177,6 +177,11 @@ def test_runs_are_explained_once_and_one_that_diverges_stops_no_other(commands, 
         ("axes: {a: {x: {}, y: {data.name: omniglot, data.root: nowhere}}}", [], "cell 'y': "),
         ("recipe: nowhere.yaml", [], "no such file"),
         ("explain: [contrats]", [], "Did you mean 'contrast'?"),
+        ("{explain: [inner_lr], analyses: {inner_lr.mots: 1}}", [], "Did you mean 'most'?"),
+        ("{explain: [inner_lr], analyses: {inner_lr.most: many}}", [], "expected other settings of inner_lr"),
+        ("{explain: [inner_lr], analyses: {inner_lr.most: 0}}", [], "at least 1 inner step to try, got most=0"),
+        ("{explain: [cosine], analyses: {cosine.most: 1}}", [], "unknown setting of cosine 'most'"),
+        ("{explain: [cosine], analyses: {inner_lr.most: 1}}", [], "settings of what is explained (cosine), got"),
         ("seeds: [0]", ["--only=zzz"], "expected --only to be in the name of a run, got 'zzz'; one is 'grid/seed-0'"),
         ("seeds: [0]", ["--minutes=-1"], "expected --minutes of at least 0"),
         ("seeds: [0]", ["--data.root=."], "expected data with files for --data.root, got typeface"),
@@ -218,3 +223,29 @@ def test_data_with_files_is_found_where_the_command_says(commands, omniglot_root
     assert "head zeroed" not in said
     recipe = yaml.safe_load((commands.folder / "sweep" / "grid" / "seed-0" / "recipe.yaml").read_text())
     assert recipe["data"]["root"] == str(omniglot_root)
+
+
+RATES = """
+recipe: base.yaml
+set: {training.steps: 1, record.validation: 0, record.contrast: 0, record.cosine: 0}
+axes:
+  rate: {"-0.1": {inner.lr: -0.1}, "0.1": {inner.lr: 0.1}}
+evaluate: false
+explain: [inner_lr]
+analyses: {inner_lr.most: 1, inner_lr.rates: [-1, 1]}
+"""
+
+
+def test_rates_of_training_are_crossed_with_those_of_adaptation_by_an_analysis_with_settings(commands):
+    write(commands.folder, RATES)
+    said = commands("sweep", "grid.yaml", "--out=sweep")
+    assert "Head as trained: best at rate" in said
+    rates = json.loads((commands.folder / "sweep" / "sweep.json").read_text())["rates"]
+    grid = rates["head as trained"]
+    assert (grid["training"], grid["adaptation"], grid["seeds"]) == ([-0.1, 0.1], [-1.0, -0.1, 0.1, 1.0], [0])
+    assert "Rates of training by rates of adaptation" in (commands.folder / "sweep" / "sweep.html").read_text()
+    results = list((commands.folder / "sweep").glob("*/seed-0/explained/*/result.json"))
+    before = [each.stat().st_mtime_ns for each in results]
+    assert len(before) == 2
+    commands("sweep", "grid.yaml", "--out=sweep")
+    assert [each.stat().st_mtime_ns for each in results] == before

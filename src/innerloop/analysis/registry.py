@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from innerloop.analysis import cosine, inner_steps, interference, memorization, orders, parts, responsibility
+from innerloop.analysis import cosine, inner_lr, inner_steps, interference, memorization, orders, parts, responsibility
 
 
 class Analysis(NamedTuple):
@@ -74,5 +74,12 @@ ANALYSES: Mapping[str, Analysis] = {
         inner_steps.InnerSteps,
         300,
         inner_steps.InnerStepsSettings,
+    ),
+    "inner_lr": Analysis(
+        "accuracy by rate of adaptation, of both signs, and inner steps: which are best, and which as good",
+        inner_lr.measure,
+        inner_lr.InnerLr,
+        100,
+        inner_lr.InnerLrSettings,
     ),
 }

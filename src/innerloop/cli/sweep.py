@@ -5,14 +5,17 @@ import math
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
+import dacite
 from jsonargparse import ArgumentParser, Namespace
 from rich.table import Table
 
 from innerloop import driver
 from innerloop.analysis import ANALYSES
+from innerloop.analysis.values import to_values as measured
 from innerloop.cli.evaluate import assess
 from innerloop.cli.explain import explained, written
 from innerloop.cli.parsing import new_parser
@@ -22,6 +25,7 @@ from innerloop.data import DATASETS, load
 from innerloop.data.sampler import check
 from innerloop.data.split import TEST
 from innerloop.errors import ConfigError, DivergedError, InnerloopError, RunError, unknown_name
+from innerloop.report import rate_grids
 from innerloop.report import sweep as page
 from innerloop.runs import OpenedRun, build, open_run
 from innerloop.runs.directory import FORMAT, provenance
@@ -78,6 +82,8 @@ def run(parsed: Namespace) -> None:
     for name in grid.explain:
         if name not in ANALYSES:
             raise unknown_name("analysis", name, ANALYSES)
+        settings_for(name, grid)
+    _refuse_idle_settings(grid)
     crossed = rooted(
         cells(grid, base, source.stem if grid.recipe is None else Path(grid.recipe).stem), parsed.data.root
     )
@@ -126,6 +132,39 @@ def rooted(crossed: Sequence[Cell], root: str | None) -> list[Cell]:
         else cell
         for cell in crossed
     ]
+
+
+def settings_for(name: str, grid: Grid) -> Any:
+    """Return an analysis's settings as the grid has them; None where it has none.
+
+    Raises:
+        ConfigError: The grid sets what is unknown, or to what cannot be.
+    """
+    kind = ANALYSES[name].settings
+    given = {
+        dotted.removeprefix(f"{name}."): tuple(value) if isinstance(value, list) else value
+        for dotted, value in grid.analyses.items()
+        if dotted.startswith(f"{name}.")
+    }
+    known = [] if kind is None else [each.name for each in fields(kind)]
+    for setting in given:
+        if setting not in known:
+            raise unknown_name(f"setting of {name}", setting, known)
+    if kind is None:
+        return None
+    try:
+        return dacite.from_dict(kind, given, dacite.Config(strict=True, type_hooks={float: float}))
+    except (dacite.DaciteError, TypeError, ValueError) as error:
+        raise ConfigError(f"expected other settings of {name} in analyses, got: {error}; correct them") from error
+
+
+def _refuse_idle_settings(grid: Grid) -> None:
+    for dotted in grid.analyses:
+        if dotted.partition(".")[0] not in grid.explain:
+            raise ConfigError(
+                f"expected settings of what is explained ({', '.join(grid.explain) or 'nothing'}), got '{dotted}'; "
+                "name the analysis in explain, or leave the setting out"
+            )
 
 
 def until(clock: Clock, progress: Iterable[driver.Progress]) -> Iterator[driver.Progress]:
@@ -222,7 +261,7 @@ def _worked(job: Job, grid: Grid, label: str, clock: Clock, left_out: list[str])
         left_out.append(f"{job.cell.label}, seed {job.seed}: {error}")
         console.print(left_out[-1], soft_wrap=True)
         return True
-    return all(_told(opened, name, clock, left_out) for name in grid.explain)
+    return all(_told(opened, name, settings_for(name, grid), clock, left_out) for name in grid.explain)
 
 
 def _trained(job: Job, label: str, clock: Clock, begun: bool) -> OpenedRun:
@@ -236,14 +275,13 @@ def _trained(job: Job, label: str, clock: Clock, begun: bool) -> OpenedRun:
     return replace(open_run(job.folder), title=f"{job.cell.label}, seed {job.seed}")
 
 
-def _told(opened: OpenedRun, name: str, clock: Clock, left_out: list[str]) -> bool:
+def _told(opened: OpenedRun, name: str, settings: Any, clock: Clock, left_out: list[str]) -> bool:
     """Explain a run unless it is explained already, and return whether nothing is left of that."""
-    if _is_explained(opened, name):
+    if _is_explained(opened, name, settings):
         return True
     if clock.is_up:
         return False
     analysis, recipe = ANALYSES[name], opened.recipe
-    settings = None if analysis.settings is None else analysis.settings()
     try:
         kept, result = explained(
             opened,
@@ -264,14 +302,14 @@ def _told(opened: OpenedRun, name: str, clock: Clock, left_out: list[str]) -> bo
     return True
 
 
-def _is_explained(opened: OpenedRun, name: str) -> bool:
+def _is_explained(opened: OpenedRun, name: str, settings: Any) -> bool:
     analysis, recipe = ANALYSES[name], opened.recipe
-    settings = {} if analysis.settings is None else json.loads(json.dumps(asdict(analysis.settings())))
+    values = {} if settings is None else json.loads(json.dumps(asdict(settings)))
     checkpoint = opened.chosen("best")
     inner = recipe.inner_loop
     expected = (
         (name, checkpoint, opened.state(checkpoint).step, recipe.data, TEST, recipe.episode),
-        (analysis.episodes, TEST_SEED, settings),
+        (analysis.episodes, TEST_SEED, values),
         (inner.lr, inner.steps) if analysis.of_training else recipe.test_loop,
     )
     return any(
@@ -294,6 +332,9 @@ def _tell(folder: Path, grid: Grid, crossed: Sequence[Cell], jobs: Sequence[Job]
         for zero_head, _ in page.ARMS:
             if said := page.comparison(group, zero_head):
                 console.print(said, soft_wrap=True)
+    crossed_rates = rate_grids.rate_grids(outcomes)
+    for said in rate_grids.sentences(crossed_rates):
+        console.print(said, soft_wrap=True)
     values = {
         **provenance(command_line()),
         "format": FORMAT,
@@ -302,6 +343,7 @@ def _tell(folder: Path, grid: Grid, crossed: Sequence[Cell], jobs: Sequence[Job]
             to_values(each, {seed: f"{each.cell.name}/seed-{seed}" for seed in each.runs}, grid.explain)
             for each in outcomes
         ],
+        "rates": {name: measured(each) for name, each in crossed_rates.items()},
         "left_out": list(left_out),
     }
     write_whole(folder / NUMBERS, json.dumps(values, allow_nan=False, ensure_ascii=False) + "\n")

@@ -7,6 +7,7 @@ from math import inf, isinf
 from innerloop.figures import sweep as figures
 from innerloop.figures.style import to_svg
 from innerloop.figures.training import LABELS, together
+from innerloop.report import rate_grids
 from innerloop.report.html import card, document, section
 from innerloop.report.page import explained
 from innerloop.report.sentences import written
@@ -34,6 +35,7 @@ def render(title: str, outcomes: Sequence[Outcome], seeds: Sequence[int], made: 
         f"<h1>{escape(title)}</h1>",
         f'<p class="lead">{escape(lead(outcomes, seeds))}</p>',
         *(_tested(group) for group in groups(outcomes)),
+        rate_grids.shown(rate_grids.rate_grids(outcomes)),
         _left_out(left_out),
         _training(outcomes),
         *_analyses(outcomes, seeds[0]),

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict, dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from innerloop.runs.directory import FORMAT
 from innerloop.runs.files import write_whole
 
 FOLDER, RESULT = "explained", "result.json"
+LONGEST = 24  # letters of a setting
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,10 +65,16 @@ class KeptExplanation:
             f"seed {self.seed}",
             f"{self.inner_steps} steps",
             f"lr {self.inner_lr!r}",
-            *(f"{name} {value}" for name, value in self.settings.items()),
+            *(f"{name} {_short(value)}" for name, value in self.settings.items()),
             self.checkpoint,
         )
         return "-".join(str(fact).replace(" ", "-").replace(",", "") for fact in facts)
+
+
+def _short(value: Any) -> str:
+    """Return a setting as it is, or a long one by its digest: folders have names of at most 255 letters."""
+    text = str(value)
+    return text if len(text) <= LONGEST else sha256(text.encode()).hexdigest()[:8]
 
 
 def keep(folder: Path, kept: KeptExplanation) -> Path:

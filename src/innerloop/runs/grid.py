@@ -9,6 +9,7 @@ axes:                        crossed; every value of an axis is a name and the s
 seeds: [0, 1, 2]
 evaluate: true               whether every finished run is tested as its recipe says
 explain: [contrast]          analyses of every finished run
+analyses: {}                 settings of theirs: {inner_steps.most: 5}
 """
 
 import re
@@ -41,6 +42,7 @@ class Grid:
         seeds: Every cell is trained once for each.
         evaluate: Whether finished runs are tested as their recipe says.
         explain: Analyses of the finished runs.
+        analyses: Dotted settings of those, over their defaults.
     """
 
     recipe: str | None = None
@@ -49,6 +51,7 @@ class Grid:
     seeds: tuple[int, ...] = (0,)
     evaluate: bool = True
     explain: tuple[str, ...] = ()
+    analyses: Settings = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.seeds:
