@@ -60,8 +60,11 @@ def _as_good(each: InnerLr, arm: RateArm) -> str:
         return " (one episode cannot tell which others are as good)"
     count = sum(cell is not None for row in arm.accuracy for cell in row)
     rates = sorted({each.rates[row] for row, column in arm.as_good if column})
-    inside = each.tested in arm.as_good
-    usual = f"its own test (rate {each.test_lr:g}, {_steps(each.tested[1])}) is {'' if inside else 'not '}among them"
+    own = f"its own test (rate {each.test_lr:g}, {_steps(each.tested[1])}) is "
+    if each.tested == arm.best:
+        usual = "it is its own test"
+    else:
+        usual = own + ("one of them" if each.tested in arm.as_good else "significantly worse")
     spread = f", at rates from {rates[0]:g} to {rates[-1]:g}" if len(rates) > 1 else ""
     others = len(arm.as_good) - 1
     if not others:
