@@ -31,7 +31,7 @@ def test_the_best_cell_is_said_with_what_is_as_good_and_what_negative_rates_do()
     assert lines[0].startswith(
         "With the head as trained, the best cell over rates and inner steps is 70.0 ± 0.1% for the random at rate 0.1 "
         "and 1 step (all 7 others are significantly worse; it is its own test), and of "
-        "negative rates 15.0 ± 0.1% at -0.01 and 1 step, significantly worse (guessing: 20.0%); 60.0 ± 0.1% for the "
+        "negative rates 15.0 ± 0.1% at -0.01 and 1 step, significantly worse (guessing: 20.0%); 60.0 ± 0.0% for the "
         "zeroing at rate 0.01 and 1 step (1 of 7 others are not significantly worse, at rates from 0.01 to 0.1; its "
         "own test (rate 0.1, 1 step) is one of them), and of negative rates 5.0 ± 0.1% at -0.1"
     )
