@@ -3,7 +3,16 @@
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from innerloop.analysis import cosine, inner_steps, interference, memorization, orders, parts, responsibility
+from innerloop.analysis import (
+    cosine,
+    gradient_penalty,
+    inner_steps,
+    interference,
+    memorization,
+    orders,
+    parts,
+    responsibility,
+)
 
 
 class Analysis(NamedTuple):
@@ -74,5 +83,13 @@ ANALYSES: Mapping[str, Analysis] = {
         inner_steps.InnerSteps,
         300,
         inner_steps.InnerStepsSettings,
+    ),
+    "gradient_penalty": Analysis(
+        "what the inner rate does to the objective: a reward or penalty of the task's gradient, curvature, the rest",
+        gradient_penalty.measure,
+        gradient_penalty.GradientPenalty,
+        100,
+        gradient_penalty.GradientPenaltySettings,
+        of_training=True,
     ),
 }
