@@ -236,7 +236,7 @@ def _table(algorithm: Algorithm, subject: Subject, rates: Sequence[float]) -> tu
     if not rows:
         raise DataError("expected at least one episode to expand on, got none; ask for more episodes")
     table, first = torch.cat(rows), len(Slopes._fields)
-    return table[:, :first], table[:, first:].unflatten(1, (len(rates), sum(WIDTHS))).transpose(0, 1)
+    return table[:, :first], table[:, first:].reshape(len(table), len(rates), sum(WIDTHS)).transpose(0, 1)
 
 
 def _numbers(rates: Sequence[float], algorithm: Algorithm, params: Params, episode: Episode) -> Tensor:

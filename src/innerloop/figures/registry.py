@@ -5,7 +5,16 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from innerloop.figures import contrast, cosine, inner_steps, interference, memorization, orders, responsibility
+from innerloop.figures import (
+    contrast,
+    cosine,
+    gradient_penalty,
+    inner_steps,
+    interference,
+    memorization,
+    orders,
+    responsibility,
+)
 
 FIGURES: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Figure]]] = {
     "contrast": contrast.draw,
@@ -15,4 +24,5 @@ FIGURES: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Figure]]] = {
     "cosine": cosine.draw,
     "responsibility": responsibility.draw,
     "inner_steps": inner_steps.draw,
+    "gradient_penalty": gradient_penalty.draw,
 }

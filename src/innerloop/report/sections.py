@@ -3,7 +3,16 @@
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from innerloop.report.said import contrast, cosine, inner_steps, interference, memorization, orders, responsibility
+from innerloop.report.said import (
+    contrast,
+    cosine,
+    gradient_penalty,
+    inner_steps,
+    interference,
+    memorization,
+    orders,
+    responsibility,
+)
 
 
 class Section(NamedTuple):
@@ -28,4 +37,5 @@ SECTIONS: Mapping[str, Section] = {
     "cosine": Section(cosine.TITLE, cosine.say, cosine.captions),
     "responsibility": Section(responsibility.TITLE, responsibility.say, responsibility.captions),
     "inner_steps": Section(inner_steps.TITLE, inner_steps.say, inner_steps.captions),
+    "gradient_penalty": Section(gradient_penalty.TITLE, gradient_penalty.say, gradient_penalty.captions),
 }
