@@ -1,6 +1,7 @@
 """The inner rate's terms: the loss beside its expansion, what it explains of the meta-gradient, and the slopes."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from math import ceil, floor, log10
 from typing import Any, Literal
 
 from matplotlib.artist import Artist
@@ -120,6 +121,9 @@ def _rates(axes: Axes, results: Mapping[str, GradientPenalty]) -> None:
     """Show rates of both signs on logarithmic scales that meet in the middle."""
     sizes = sorted({abs(each.rate) for result in results.values() for each in result.rates})
     axes.set_xscale("symlog", linthresh=sizes[0], linscale=0.7)
+    powers = range(ceil(log10(sizes[0])), floor(log10(sizes[-1])) + 1)
+    shown = [10.0**power for power in powers[:: 1 + len(powers) // 5]]
+    axes.set_xticks([*(-size for size in shown), 0, *shown])
     axes.axhline(0, color="#333333", linewidth=0.6)
     axes.axvline(0, color="#333333", linewidth=0.6)
     axes.set_xlabel("inner rate")
