@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import NamedTuple
 
-from innerloop.algorithms import contrastive, fomaml, imaml, joint, maml, reptile
+from innerloop.algorithms import contrastive, fomaml, gradient_penalty, imaml, joint, maml, reptile
 from innerloop.algorithms.adapting import adapting_names
 from innerloop.algorithms.algorithm import Algorithm, MetaGradient, Rule
 from innerloop.algorithms.axes import Axes, Head, Objective, Order, OuterLoss
@@ -68,6 +68,7 @@ ALGORITHMS: Mapping[str, Preset] = {
         Axes(adapts="head", order="first", objective="contrastive"), 0.4, 1, "kao2022, equation 7"
     ),
     "contrastive_so": Preset(Axes(adapts="head", objective="contrastive"), 0.4, 1, "kao2022, equations 8 and 10"),
+    "gradient_penalty": Preset(Axes(objective="gradient_penalty"), 0.1, 1, "nichol2018, section 5"),
 }
 
 RULES: Mapping[Order, Rule] = {
@@ -78,7 +79,11 @@ RULES: Mapping[Order, Rule] = {
     "joint": joint.meta_gradient,
 }
 
-CONTRASTIVE_RULES: Mapping[Order, Rule] = {"second": contrastive.meta_gradient, "first": contrastive.meta_gradient}
+OBJECTIVES: Mapping[Objective, Mapping[Order, Rule]] = {
+    "query_loss": RULES,
+    "contrastive": {"second": contrastive.meta_gradient, "first": contrastive.meta_gradient},
+    "gradient_penalty": {"second": gradient_penalty.meta_gradient, "first": gradient_penalty.meta_gradient},
+}
 
 
 @dataclass(frozen=True)
@@ -102,7 +107,8 @@ class AlgorithmConfig:
         per_step_norms: BatchNorm's scale and shift of their own at every inner step.
         proximal: Weight of half the squared distance from the start in the inner loss; iMAML's lambda.
         cg_steps: implicit: steps of conjugate gradients.
-        objective: The `query_loss`, or the `contrastive` loss it amounts to where the head alone adapts.
+        objective: The `query_loss`, the `contrastive` loss it amounts to where the head alone adapts, or the
+            `gradient_penalty` it amounts to at a small inner rate.
         interference: contrastive: whether what the head before adaptation adds is part of it.
         coefficient_noise: contrastive: whether coefficients have their part that an even support output lacks.
         positives_only: contrastive: whether pairs of different classes are left out.
@@ -172,8 +178,7 @@ def build(config: AlgorithmConfig, learner: Learner, inner: InnerLoop) -> Algori
     names = adapting_names(axes.adapts, learner)
     if axes.per_step_norms:
         names -= learner.norm_names
-    rules = CONTRASTIVE_RULES if axes.objective == "contrastive" else RULES
-    algorithm = Algorithm(learner, inner, axes, names, rules)
+    algorithm = Algorithm(learner, inner, axes, names, OBJECTIVES[axes.objective])
     _refuse_unfit(algorithm)
     algorithm.initial_params()
     return algorithm
@@ -217,6 +222,13 @@ def _refuse_unfit(algorithm: Algorithm) -> None:
         raise ConfigError(
             f"expected inner.steps=0 for order=joint, got {inner.steps}; it trains without an inner loop, and "
             "evaluation.inner_steps is that of the test"
+        )
+    if axes.objective == "gradient_penalty" and (inner.departures or inner.steps != 1):
+        got = ", ".join([*inner.departures, *([f"inner.steps={inner.steps}"] if inner.steps != 1 else [])])
+        raise ConfigError(
+            f"expected one step of plain gradient descent at one fixed rate with objective=gradient_penalty, got "
+            f"{got}; it is what such a step amounts to, so change one of the two (more steps at test are "
+            "evaluation.inner_steps)"
         )
     if contrasts:
         algorithm.require_plain("objective=contrastive")

@@ -133,6 +133,11 @@ class Algorithm:
         logits = self._outputs(params, episode)
         return loss_of(self.inner.loss)(logits, episode.query.targets), logits
 
+    def support_loss(self, params: Params, support: Examples) -> tuple[Scalar, Tensor]:
+        """Return the loss of `params` on the support set as they are, and the logits."""
+        logits = self.learner.logits(params, support.inputs)
+        return loss_of(self.inner.loss)(logits, support.targets), logits
+
     def meta_gradient(self, params: Params, episode: Episode, step: int = 0, seed: int = 0) -> MetaGradient:
         """Return what the outer optimizer is to follow for this episode.
 
@@ -177,26 +182,30 @@ class Algorithm:
         curvature = self.axes.curvature and order == "second"
         return replace(self, axes=replace(self.axes, order=order, second_from=0, curvature=curvature))
 
-    def require_plain(self, what: str) -> None:
-        """Refuse what the closed forms of the contrastive view do not cover.
+    def require_plain(self, what: str, of_head: bool = True) -> None:
+        """Refuse what the closed forms of the contrastive view, and expansions in the rate, do not cover.
 
         Args:
             what: Who asks, for the message.
+            of_head: Whether the head has to adapt.
 
         Raises:
-            ConfigError: The inner loop is not gradient descent at one rate that moves the head, or the loss is the
-                user's own, or the order is neither first nor second.
+            ConfigError: The inner loop is not gradient descent at one rate (that moves the head, if asked for), or
+                the loss is the user's own, or the order is neither first nor second.
         """
         for holds, got in (
             (not self.inner.is_plain, ", ".join(self.inner.departures)),
-            (not self.names & self.learner.head_names, f"a head that does not adapt (adapts={self.adapts})"),
+            (
+                of_head and not self.names & self.learner.head_names,
+                f"a head that does not adapt (adapts={self.adapts})",
+            ),
             (not isinstance(self.inner.loss, str), f"the loss '{self.inner.loss_name}'"),
             (self.order not in ("first", "second"), f"the order '{self.order}'"),
         ):
             if holds:
+                descent = "plain gradient descent of the head" if of_head else "plain gradient descent"
                 raise ConfigError(
-                    f"expected plain gradient descent of the head at one fixed rate for {what}, got {got}; "
-                    "do without one of the two"
+                    f"expected {descent} at one fixed rate for {what}, got {got}; do without one of the two"
                 )
 
     def _outputs(self, params: Params, episode: Episode) -> Tensor:

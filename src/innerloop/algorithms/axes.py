@@ -10,7 +10,7 @@ from innerloop.inner import LearnedRates, Rule, Start
 Head = Literal["learned", "zero", "zeroing", "first", "shared", "prototypes", "ridge", "attention", "logistic"]
 Order = Literal["second", "first", "implicit", "reptile", "joint"]
 OuterLoss = Literal["last", "every_step"]
-Objective = Literal["query_loss", "contrastive"]
+Objective = Literal["query_loss", "contrastive", "gradient_penalty"]
 # Heads that the support set makes, so that the head's own parameters stand unused.
 MADE = ("prototypes", "ridge", "attention")
 SWITCHES = ("interference", "coefficient_noise", "positives_only", "curvature")
@@ -41,8 +41,9 @@ class Axes:
         per_step_norms: Whether BatchNorm has a scale and shift of its own at every inner step (antoniou2019).
         proximal: Weight of half the squared distance from the start in the inner loss; iMAML's lambda.
         cg_steps: implicit: steps of conjugate gradients.
-        objective: What the encoder follows: the `query_loss`, or the `contrastive` loss it amounts to where the head
-            alone adapts (kao2022); order first is its L_FO, second its L_SO.
+        objective: What is followed: the `query_loss` after adaptation; to the encoder the `contrastive` loss it amounts
+            to where the head alone adapts (kao2022; order first is its L_FO, second its L_SO); or what it amounts to
+            at a small inner rate: the query loss before adaptation with a `gradient_penalty` (nichol2018).
         interference: contrastive: whether what the head before adaptation adds is part of it.
         coefficient_noise: contrastive: whether coefficients have their part that an even support output lacks.
         positives_only: contrastive: whether pairs of different classes are left out.
@@ -98,10 +99,15 @@ class Axes:
         contrastive = self.objective == "contrastive"
         return contrastive or self.order == "joint" or self.head in ("prototypes", "attention")
 
+    @property
+    def curves(self) -> bool:
+        """Whether the meta-gradient takes second derivatives of the network."""
+        return self.order in ("second", "implicit") or self.objective == "gradient_penalty"
+
     def _refuse_senseless(self) -> None:
         """Refuse combinations that mean nothing, each with its reason."""
         differentiated = self.order in ("second", "first")
-        contrastive = self.objective == "contrastive"
+        contrastive, written_out = self.objective == "contrastive", self.objective != "query_loss"
         switched = [name for name in SWITCHES if getattr(self, name) != getattr(Axes, name)]
         for holds, expected, reason in (
             (
@@ -165,9 +171,9 @@ class Axes:
                 "without it the optimum does not depend on the start; iMAML uses 0.5 to 2",
             ),
             (
-                contrastive and not differentiated,
-                f"order=first or second with objective=contrastive, got {self.order}",
-                "only these have a contrastive loss",
+                written_out and not differentiated,
+                f"order=first or second with objective={self.objective}, got {self.order}",
+                "only what these follow can be written out",
             ),
             (
                 contrastive and self.adapts in ("all", "body"),
@@ -175,9 +181,9 @@ class Axes:
                 "its closed form holds the encoder still in the inner loop",
             ),
             (
-                contrastive and self.outer_loss != "last",
-                f"outer_loss=last with objective=contrastive, got {self.outer_loss}",
-                "its closed form is that of the last step",
+                written_out and self.outer_loss != "last",
+                f"outer_loss=last with objective={self.objective}, got {self.outer_loss}",
+                "it is that of the last step, written out",
             ),
             (
                 switched and not contrastive,

@@ -15,11 +15,10 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
-from torch.func import grad, vjp
 
 from innerloop.algorithms.algorithm import Algorithm, MetaGradient
 from innerloop.data.episode import Episode
-from innerloop.inner import accuracy, final_gradient, loss_of
+from innerloop.inner import accuracy, final_gradient, slope_and_product
 from innerloop.params import add, dot, scaled, select
 from innerloop.shapes import Params
 
@@ -28,7 +27,9 @@ def meta_gradient(algorithm: Algorithm, params: Params, episode: Episode, _step:
     """Return the implicit gradient of the query loss at the adapted parameters."""
     adapted = algorithm.adapted(params, episode.support)
     gradient, (loss, logits) = final_gradient(lambda here: algorithm.query_loss(here, episode), adapted)
-    products = _second_derivatives(algorithm, adapted, episode)
+    _, products = slope_and_product(
+        lambda here: algorithm.support_loss(here, episode.support)[0], adapted, algorithm.names
+    )
     proximal = algorithm.inner.proximal
     moving = select(gradient, algorithm.names)
     solved = conjugate_gradients(
@@ -68,24 +69,3 @@ def conjugate_gradients(product: Callable[[Params], Params], target: Params, ste
 
 def _along(start: Params, direction: Params, length: Tensor) -> Params:
     return {name: value + length * direction[name] for name, value in start.items()}
-
-
-def _second_derivatives(algorithm: Algorithm, params: Params, episode: Episode) -> Callable[[Params], Params]:
-    """Return vector -> d/d params of (d support_loss / d moving . vector); the gradient's graph is made once."""
-    learner, support = algorithm.learner, episode.support
-
-    def moving_gradient(here: Params) -> Params:
-        def support_loss(moving: Params) -> Tensor:
-            logits = learner.logits({**here, **moving}, support.inputs)
-            return loss_of(algorithm.inner.loss)(logits, support.targets)
-
-        found: Params = grad(support_loss)(select(here, algorithm.names))
-        return found
-
-    pull = vjp(moving_gradient, {name: value.detach() for name, value in params.items()})[1]
-
-    def product(vector: Params) -> Params:
-        found: Params = pull(vector)[0]
-        return found
-
-    return product

@@ -3,7 +3,17 @@
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from innerloop.analysis import cosine, inner_lr, inner_steps, interference, memorization, orders, parts, responsibility
+from innerloop.analysis import (
+    cosine,
+    gradient_penalty,
+    inner_lr,
+    inner_steps,
+    interference,
+    memorization,
+    orders,
+    parts,
+    responsibility,
+)
 
 
 class Analysis(NamedTuple):
@@ -81,5 +91,13 @@ ANALYSES: Mapping[str, Analysis] = {
         inner_lr.InnerLr,
         100,
         inner_lr.InnerLrSettings,
+    ),
+    "gradient_penalty": Analysis(
+        "what the inner rate does to the objective: a reward or penalty of the task's gradient, curvature, the rest",
+        gradient_penalty.measure,
+        gradient_penalty.GradientPenalty,
+        100,
+        gradient_penalty.GradientPenaltySettings,
+        of_training=True,
     ),
 }

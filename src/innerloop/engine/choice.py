@@ -125,7 +125,7 @@ def _mapping(config: EngineConfig, algorithm: Algorithm, params: Params, episode
 
 def _quick(algorithm: Algorithm) -> Learner:
     """Return the learner with layers that are fast on a CPU for as many derivatives as the algorithm takes."""
-    once = algorithm.rules["second"] is closed_form.meta_gradient or algorithm.order in ("first", "reptile", "joint")
+    once = algorithm.rules["second"] is closed_form.meta_gradient or not algorithm.axes.curves
     return algorithm.learner.pooled() if once else algorithm.learner.curved()
 
 

@@ -2,7 +2,8 @@
 
 from innerloop.inner.adapt import Position, Trajectory, adapt, descend, inner_step
 from innerloop.inner.attention import attended
-from innerloop.inner.gradient import final_gradient, transformable
+from innerloop.inner.curvature import slope_and_product
+from innerloop.inner.gradient import final_gradient, lasting_gradient, transformable
 from innerloop.inner.loop import InnerLoop, LearnedRates, Rule, Start
 from innerloop.inner.loss import LOSSES, Loss, accuracy, loss_of, weighted
 from innerloop.inner.norms import initial_norms
@@ -30,8 +31,10 @@ __all__ = [
     "initial_rates",
     "initial_ridge",
     "inner_step",
+    "lasting_gradient",
     "loss_of",
     "refuse_start",
+    "slope_and_product",
     "started",
     "transformable",
     "weighted",

@@ -7,22 +7,21 @@ gradient held constant: the way from the parameters before to those after is the
 rates and a head made of the support set. Source: finn2017, algorithm 2.
 """
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.func import grad_and_value
 
 from innerloop.data.episode import Examples
-from innerloop.inner.gradient import final_gradient
+from innerloop.inner.gradient import final_gradient, lasting_gradient
 from innerloop.inner.loop import InnerLoop
 from innerloop.inner.loss import loss_of, weighted
 from innerloop.inner.norms import with_norms_of
 from innerloop.inner.rates import rate
 from innerloop.inner.rule import EMPTY, UPDATES, Memory
 from innerloop.inner.start import started
-from innerloop.models import Learner, refuse_in_place
+from innerloop.models import Learner
 from innerloop.params import add, select
 from innerloop.shapes import Params
 
@@ -137,24 +136,13 @@ def inner_step(
             return weighted(loss_function, logits, support.targets, weights), logits
         return loss_function(logits, support.targets), logits
 
-    take = _gradient if differentiable else final_gradient
+    take = lasting_gradient if differentiable else final_gradient
     gradient, (loss, _) = take(support_loss, select(here, names))
     if inner.proximal:
         gradient = {name: value + inner.proximal * (here[name] - start[name]) for name, value in gradient.items()}
     memory, direction = UPDATES[inner.rule](inner, position.memory, gradient)
     moved = with_norms_of(step + 1, learner, inner, params, _moved(inner, params, here, direction, step))
     return Position(moved, memory, step + 1, loss)
-
-
-def _gradient(
-    function: Callable[[Params], tuple[Tensor, Tensor]], params: Params
-) -> tuple[Params, tuple[Tensor, Tensor]]:
-    """Return what `final_gradient` does, so that it can be differentiated again."""
-    try:
-        return grad_and_value(function, has_aux=True)(params)
-    except RuntimeError as error:
-        refuse_in_place(error)
-        raise
 
 
 def _moved(inner: InnerLoop, params: Params, here: Params, direction: Params, step: int) -> Params:

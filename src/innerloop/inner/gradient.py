@@ -1,4 +1,4 @@
-"""The gradient that nobody will differentiate again.
+"""The gradient that nobody will differentiate again, and the one that somebody will.
 
 `torch.func.grad` records its own backward pass so that it can be differentiated; where that is not wanted, plain
 autograd frees as it goes and is a third faster on the small networks of this field. Inside a transform of torch.func
@@ -61,6 +61,17 @@ def final_gradient(
         refuse_in_place(error)
         raise
     return dict(zip(leaves, gradients, strict=True)), (value.detach(), _detached(rest))
+
+
+def lasting_gradient(
+    function: Callable[[Params], tuple[Tensor, Rest]], params: Params
+) -> tuple[Params, tuple[Tensor, Rest]]:
+    """Return what `final_gradient` does, so that it can be differentiated again."""
+    try:
+        return grad_and_value(function, has_aux=True)(params)
+    except RuntimeError as error:
+        refuse_in_place(error)
+        raise
 
 
 def _detached(rest: Rest) -> Rest:
