@@ -5,7 +5,17 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from innerloop.figures import contrast, cosine, inner_steps, interference, memorization, orders, responsibility
+from innerloop.figures import (
+    contrast,
+    cosine,
+    inner_steps,
+    interference,
+    learned_rates,
+    memorization,
+    mixed_regression,
+    orders,
+    responsibility,
+)
 
 FIGURES: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Figure]]] = {
     "contrast": contrast.draw,
@@ -15,4 +25,10 @@ FIGURES: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Figure]]] = {
     "cosine": cosine.draw,
     "responsibility": responsibility.draw,
     "inner_steps": inner_steps.draw,
+    "learned_rates": learned_rates.draw,
+}
+
+# An experiment's drawing maps its one result to figures by name.
+EXPERIMENT_FIGURES: Mapping[str, Callable[[Any], dict[str, Figure]]] = {
+    "mixed_regression": mixed_regression.draw,
 }

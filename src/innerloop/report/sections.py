@@ -3,7 +3,17 @@
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from innerloop.report.said import contrast, cosine, inner_steps, interference, memorization, orders, responsibility
+from innerloop.report.said import (
+    contrast,
+    cosine,
+    inner_steps,
+    interference,
+    learned_rates,
+    memorization,
+    mixed_regression,
+    orders,
+    responsibility,
+)
 
 
 class Section(NamedTuple):
@@ -28,4 +38,18 @@ SECTIONS: Mapping[str, Section] = {
     "cosine": Section(cosine.TITLE, cosine.say, cosine.captions),
     "responsibility": Section(responsibility.TITLE, responsibility.say, responsibility.captions),
     "inner_steps": Section(inner_steps.TITLE, inner_steps.say, inner_steps.captions),
+    "learned_rates": Section(learned_rates.TITLE, learned_rates.say, learned_rates.captions),
+}
+
+
+class ToldExperiment(NamedTuple):
+    """How an experiment is told: as a section, but of its one result."""
+
+    title: str
+    say: Callable[[Any], str]
+    captions: Callable[[Any], dict[str, str]]
+
+
+EXPERIMENT_SECTIONS: Mapping[str, ToldExperiment] = {
+    "mixed_regression": ToldExperiment(mixed_regression.TITLE, mixed_regression.say, mixed_regression.captions),
 }
