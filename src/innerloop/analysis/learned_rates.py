@@ -163,7 +163,7 @@ def _count(value: Tensor, kind: LearnedRates) -> int:
 
 def _rates(value: Tensor, kind: LearnedRates) -> tuple[Rates, ...]:
     """Return a layer's rates by inner step."""
-    steps = value.detach().double()
+    steps = value.detach().cpu().double()
     rows = steps.reshape(len(steps), -1) if kind == "layer_step" else steps.reshape(1, -1)
     return tuple(
         Rates(row.mean().item(), row.min().item(), row.max().item(), (row < 0).double().mean().item()) for row in rows

@@ -15,7 +15,7 @@ from innerloop.analysis.learned_rates import Layer, LearnedInnerRates, Rates, po
 from innerloop.figures.style import HEIGHT, WIDTH, colour, curves, legend, styled
 
 SIGNS = LinearSegmentedColormap.from_list("signs", [colour(0), "#ffffff", colour(2)])  # negative, 0, positive
-HEAD = colour(0)
+HEAD = colour(3)
 LONGEST = 30  # letters of a layer's name
 ROW = 0.2  # inches
 

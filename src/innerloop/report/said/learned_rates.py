@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from innerloop.analysis.learned_rates import Layer, LearnedInnerRates, pooled
 from innerloop.figures.learned_rates import numbered
-from innerloop.report.words import RATES, listed
+from innerloop.report.words import RATES, capital, listed
 
 TITLE = "Learned inner rates: their signs and sizes"
 SHOWN = 5  # layers by name
@@ -46,11 +46,8 @@ def _steps(result: LearnedInnerRates) -> str:
 
 def _said(label: str, result: LearnedInnerRates) -> list[str]:
     return [
-        f"The {label} has {RATES[result.kind]}: {_negative(result)} after {result.step} outer steps.",  # type: ignore[index]
-        _where(result),
-        _sizes(result),
-        _parts(result),
-        *_by_step(result),
+        f"The {label} has {RATES[result.kind]}: {_negative(result)}, after {result.step} outer steps.",  # type: ignore[index]
+        *(said for said in (_where(result), _sizes(result), _parts(result), _by_step(result)) if said),
     ]
 
 
@@ -58,20 +55,20 @@ def _negative(result: LearnedInnerRates) -> str:
     count = sum(layer.count * len(layer.now) for layer in result.layers)
     below = round(sum(layer.count * each.negative for layer in result.layers for each in layer.now))
     first = pooled((layer.count, layer.first) for layer in result.layers).negative
-    return f"{below:,} of {count:,} {'is' if below == 1 else 'are'} below 0 ({100 * first:.0f}% at first)"
+    return f"{below:,} of {count:,} below 0 ({100 * first:.0f}% at first)"
 
 
 def _where(result: LearnedInnerRates) -> str:
-    """Say which layers have a negative mean, the most negative first."""
-    lowest = sorted(
-        ((min(each.mean for each in layer.now), layer) for layer in result.layers), key=lambda each: each[0]
-    )
-    found = [f"{layer.name} ({_lowest(layer)})" for least, layer in lowest if least < 0]
+    """Say which layers have a negative rate, or mean of their weights' rates, the most negative first."""
+    many = result.kind == "weight"
+    least = {layer.name: min(each.mean for each in layer.now) for layer in result.layers}
+    order = sorted(result.layers, key=lambda layer: least[layer.name])
+    found = [f"{layer.name} ({_lowest(layer)})" for layer in order if least[layer.name] < 0]
+    widest = _widest(result) if many else ""
     if not found:
-        return "No layer's mean is negative." + _most_negative(result)
-    more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
-    shown = listed(found) if not more else ", ".join(found[:SHOWN]) + more
-    return f"A negative mean {'have' if len(found) > 1 else 'has'} {shown}."
+        return f"No layer's mean is below 0.{widest}" if many else "None is below 0."
+    shown = listed(found) if len(found) <= SHOWN else f"{', '.join(found[:SHOWN])} and {len(found) - SHOWN} more layers"
+    return f"Below 0{' on average' if many else ''}: {shown}.{widest}"
 
 
 def _lowest(layer: Layer) -> str:
@@ -79,12 +76,10 @@ def _lowest(layer: Layer) -> str:
     return f"{least.mean:.3g}" + (f" at step {number}" if len(layer.now) > 1 else "")
 
 
-def _most_negative(result: LearnedInnerRates) -> str:
-    if result.kind != "weight":
-        return ""
+def _widest(result: LearnedInnerRates) -> str:
     worst = max(result.layers, key=lambda layer: layer.now[0].negative)
     share = worst.now[0].negative
-    return f" Most of its weights below 0 has {worst.name}, {100 * share:.1f}%." if share else ""
+    return f" The largest share below 0 has {worst.name}, {100 * share:.1f}%." if share else ""
 
 
 def _sizes(result: LearnedInnerRates) -> str:
@@ -114,13 +109,12 @@ def _parts(result: LearnedInnerRates) -> str:
     ]
     if not moved:
         return ""
-    said = ", ".join(moved)
-    return f"{said[0].upper()}{said[1:]}."
+    return f"{capital('; '.join(moved))}."
 
 
-def _by_step(result: LearnedInnerRates) -> list[str]:
+def _by_step(result: LearnedInnerRates) -> str:
     steps = len(result.layers[0].now)
     if steps == 1:
-        return []
+        return ""
     means = [pooled((layer.count, layer.now[at : at + 1]) for layer in result.layers).mean for at in range(steps)]
-    return [f"By inner step the mean rate is {listed([f'{value:.3g}' for value in means])}."]
+    return f"By inner step the mean rate is {listed([f'{value:.3g}' for value in means])}."
