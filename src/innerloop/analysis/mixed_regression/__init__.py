@@ -10,7 +10,7 @@ from innerloop.analysis.mixed_regression.experiment import (
     simulated,
 )
 from innerloop.analysis.mixed_regression.model import Regression
-from innerloop.analysis.mixed_regression.simulation import TrainingTasks, draw, tested, trained
+from innerloop.analysis.mixed_regression.simulation import TrainingTasks, adapted_losses, draw, trained
 from innerloop.analysis.mixed_regression.theory import (
     best_adaptation_rate,
     best_over_rate,
@@ -33,6 +33,7 @@ __all__ = [
     "Regime",
     "Regression",
     "TrainingTasks",
+    "adapted_losses",
     "at",
     "best_adaptation_rate",
     "best_over_rate",
@@ -47,7 +48,6 @@ __all__ = [
     "over_distance",
     "simulated",
     "slope_at_zero",
-    "tested",
     "trained",
     "under_distance",
     "worst_over_rate",

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from innerloop.analysis.mixed_regression import theory
 from innerloop.analysis.mixed_regression.model import Regression
-from innerloop.analysis.mixed_regression.simulation import draw, tested, trained
+from innerloop.analysis.mixed_regression.simulation import adapted_losses, draw, trained
 from innerloop.data.storage import Watch, unwatched
 from innerloop.errors import ConfigError
 from innerloop.seeds import generator
@@ -174,7 +174,7 @@ def simulated(
     """
     tasks = draw(model, worlds, rng=rng)
     weights = torch.stack([trained(model, tasks, rate) for rate in rates], 1)
-    return (weights**2).sum(-1).numpy(), tested(model, weights, test_tasks, rng=rng).numpy()
+    return (weights**2).sum(-1).numpy(), adapted_losses(model, weights, test_tasks, rng=rng).numpy()
 
 
 def at(losses: NDArray[np.float64], rate: float) -> NDArray[np.float64]:

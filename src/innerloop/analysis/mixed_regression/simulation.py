@@ -55,7 +55,7 @@ def trained(model: Regression, tasks: TrainingTasks, rate: float) -> Float[Tenso
     return first + change[..., 0]
 
 
-def tested(
+def adapted_losses(
     model: Regression, weights: Float[Tensor, "world rate dimension"], tasks: int, *, rng: torch.Generator
 ) -> Float[Tensor, "world rate 3"]:
     """Return the mean loss over new tasks for each of a world's weights, as a polynomial of the adaptation rate a.

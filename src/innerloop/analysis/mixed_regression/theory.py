@@ -15,6 +15,7 @@ own; a negative rate makes the outer points' rows longer, so that their own nois
 Source: bernacchia2021; derived here, as only its abstract was at hand.
 """
 
+from functools import cache
 from math import comb, sqrt
 
 from numpy.polynomial import Polynomial
@@ -113,6 +114,7 @@ def slope_at_zero(model: Regression) -> float:
     return 2 * model.noise * (share if model.is_over else 1 / share)
 
 
+@cache
 def _under(model: Regression) -> tuple[Polynomial, Polynomial]:
     """Return G4's numerator and denominator as polynomials of the training rate a, with A = I - a S.
 

@@ -9,7 +9,10 @@ The first two come from the derivative of X W^k itself: from its first X, and fr
 last from d t_l / dX = 2 l X W^(l-1). Repeated, nothing is left but powers of n and p, so that means are exact.
 """
 
+from functools import cache
 
+
+@cache
 def mean_of_traces(rows: int, dimensions: int, *powers: int) -> int:
     """Return E[tr W^a tr W^b ...] for W = X' X of `rows` points: 1 for no power.
 
