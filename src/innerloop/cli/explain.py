@@ -129,7 +129,8 @@ def explained(
     checkpoint = opened.chosen(checkpoint)
     trained, state = opened.learned(split, checkpoint)
     tested = how.applied_to(trained)
-    probes(split, shape, seed, ())  # what cannot be drawn is refused before the bar appears
+    if ANALYSES[name].episodes:
+        probes(split, shape, seed, ())  # what cannot be drawn is refused before the bar appears
     subject = Subject(
         trained,
         tested,
