@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from innerloop.analysis import cosine, parts
+from innerloop.analysis import cosine, learned_rates, parts
 from innerloop.data.ahead import Ahead
 from innerloop.data.episode import tasks
 from innerloop.data.split import VALIDATION
@@ -270,4 +270,6 @@ def _measured(recipe: Recipe, workshop: Workshop, state: State) -> history.Recor
             record["contrast"] = parts.recorded(workshop.algorithm, here, probes)
         if due(wanted.cosine):
             record["cosine"] = cosine.recorded(workshop.algorithm, here, probes)
+    if due(wanted.rates) and workshop.algorithm.inner.learned_rates != "none":
+        record["rates"] = learned_rates.recorded(workshop.algorithm, state.params)
     return record

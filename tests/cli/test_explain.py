@@ -95,7 +95,8 @@ def test_responsibility_names_the_pictures_to_blame_on_digits(trained):
 def test_all_explains_what_it_can_and_the_report_compares_runs_on_the_same_episodes(trained):
     for name in ("random", "zeroing"):
         said = trained("explain", name, "all", "--episodes=2", "--n_queries=3", "--seed=5", "--checkpoint=last")
-        assert said.count("Numbers and figures: ") == len(ANALYSES)
+        assert said.count("Numbers and figures: ") == len(ANALYSES) - 1
+        assert "learned_rates: left out; expected learned rates, got algorithm.learned_rates=none; train" in said
     trained("report", "random", "zeroing", "--out=both.html")
     page = (trained.folder / "both.html").read_text()
     assert "of the coefficients for the random and 20.0 ± 0.0% of the coefficients for the zeroing attract" in page
@@ -178,3 +179,43 @@ def test_bad_input_is_one_line(trained, arguments, words):
 def test_real_targets_have_nothing_to_split(trained):
     trained("train", "--data.name=sinusoid", "--model.name=mlp", "--inner.loss=mse", "--training.steps=1", "--out=wave")
     assert "expected classes to explain, got the real targets" in trained.refused("explain", "wave", "contrast")
+
+
+def test_learned_rates_are_explained_from_what_training_recorded_or_from_the_checkpoint_alone(trained, small):
+    learned = ("--algorithm.name=maml_pp", "--algorithm.per_step_norms=false", "--inner.steps=2", "--record.contrast=0")
+    trained("train", *small, *learned, "--training.steps=3", "--record.rates=2", "--out=rated")
+    run = open_run(trained.folder / "rated")
+    assert [record["step"] for record in run.history if "rates" in record] == [0, 2, 3]
+    said = trained("explain", "rated", "learned_rates", "--checkpoint=last", "--episodes=7")
+    assert "The rated has learned inner rates, one a layer and step: " in said
+    assert "after 3 outer steps" in said
+    folder = trained.folder / said.strip().splitlines()[-1].removeprefix("Numbers and figures: ")
+    assert {place.name for place in folder.glob("*.svg")} == {"rates.svg", "layers.svg", "negative.svg"}
+    (kept,) = run.explanations()
+    assert kept.episodes == 0
+    result = from_values(ANALYSES["learned_rates"].result, kept.values)
+    assert result.recorded == (0, 2, 3)
+    for layer in result.layers:
+        assert layer.path[0] == layer.first
+        assert layer.path[-1] == layer.now != layer.first
+    trained("report", "rated", "--out=rated.html")
+    assert "Last checkpoint; no episodes are looked at." in (trained.folder / "rated.html").read_text()
+    # A history from before rates were recorded.
+    lines = [json.loads(line) for line in run.directory.history.read_text().splitlines()]
+    for line in lines:
+        line.pop("rates", None)
+    run.directory.history.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert trained("explain", "rated", "learned_rates", "--checkpoint=last").startswith(said.splitlines()[0])
+    (again,) = open_run(trained.folder / "rated").explanations()
+    old = from_values(ANALYSES["learned_rates"].result, again.values)
+    assert old.recorded == ()
+    assert [layer.now for layer in old.layers] == [layer.now for layer in result.layers]
+
+
+def test_a_run_without_learned_rates_is_refused_in_one_line_and_one_on_real_targets_is_not(trained):
+    said = trained.refused("explain", "random", "learned_rates")
+    assert "expected learned rates, got algorithm.learned_rates=none; train meta_sgd or maml_pp" in said
+    assert "expected no --inner_lr" in trained.refused("explain", "random", "learned_rates", "--inner_lr=1")
+    lines = ("--data.name=sinusoid", "--model.name=mlp", "--inner.loss=mse", "--record.validation=0")
+    trained("train", *lines, "--algorithm.name=meta_sgd", "--training.steps=1", "--training.tasks=2", "--out=sinusoid")
+    assert "The head's mean rate was 0." in trained("explain", "sinusoid", "learned_rates")

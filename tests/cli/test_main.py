@@ -12,7 +12,7 @@ def test_version_help_and_the_module_are_the_same_command(installed, shell):
         [sys.executable, "-m", "innerloop", "--help"], capture_output=True, text=True, check=True
     )
     assert as_module.stdout == installed("--help") == installed()
-    for verb in ("demo", "train", "evaluate", "explain", "report", "sweep", "data", "bench"):
+    for verb in ("demo", "train", "evaluate", "explain", "experiment", "report", "sweep", "data", "bench"):
         assert f"  {verb} " in as_module.stdout
         assert f"usage: innerloop {verb}" in shell(verb, "--help")
 

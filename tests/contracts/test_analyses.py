@@ -5,16 +5,17 @@ import json
 import pytest
 
 from innerloop import driver
-from innerloop.analysis import ANALYSES, Subject, probes
+from innerloop.algorithms import AlgorithmConfig
+from innerloop.analysis import ANALYSES, EXPERIMENTS, Subject, probes
 from innerloop.analysis.values import from_values, to_values
 from innerloop.data import DataConfig, load
 from innerloop.data.episode import EpisodeShape
 from innerloop.errors import ConfigError
-from innerloop.figures.registry import FIGURES
+from innerloop.figures.registry import EXPERIMENT_FIGURES, FIGURES
 from innerloop.figures.style import to_pdf, to_png, to_svg
 from innerloop.models import ModelConfig
 from innerloop.params import zeroed
-from innerloop.report.sections import SECTIONS
+from innerloop.report.sections import EXPERIMENT_SECTIONS, SECTIONS
 from innerloop.runs import InnerConfig, Recipe, RecordConfig, open_run
 from innerloop.training import TrainingConfig
 from worlds import algorithm_of, conv_learner, image_episode, probes_of, unbalanced
@@ -22,6 +23,10 @@ from worlds import algorithm_of, conv_learner, image_episode, probes_of, unbalan
 
 def test_every_analysis_has_its_figures_and_its_section():
     assert list(ANALYSES) == list(FIGURES) == list(SECTIONS)
+
+
+def test_every_experiment_has_its_figures_and_its_section():
+    assert list(EXPERIMENTS) == list(EXPERIMENT_FIGURES) == list(EXPERIMENT_SECTIONS)
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +40,23 @@ def run(tmp_path_factory):
         inner=InnerConfig(lr=0.1),
         training=TrainingConfig(steps=3, tasks=2, outer_rule="sgd"),
         record=RecordConfig(validation=0, heads=True),
+    )
+    for _ in driver.begin(recipe, str(folder), "test"):
+        pass
+    return open_run(folder)
+
+
+@pytest.fixture(scope="module")
+def rated(tmp_path_factory):
+    """The like with learned rates, which few analyses cover."""
+    folder = tmp_path_factory.mktemp("rated") / "run"
+    recipe = Recipe(
+        data=DataConfig("gaussians"),
+        episode=EpisodeShape(3, 2, 4),
+        model=ModelConfig("mlp"),
+        algorithm=AlgorithmConfig("meta_sgd"),
+        training=TrainingConfig(steps=3, tasks=2),
+        record=RecordConfig(validation=0, rates=2),
     )
     for _ in driver.begin(recipe, str(folder), "test"):
         pass
@@ -66,6 +88,10 @@ def world(name):
         return algorithm_of("fomaml", learner, steps=0), params, episodes
     if name == "unequal shots, one episode":
         return algorithm_of("fomaml", learner, lr=0.3), params, [unbalanced()]
+    if name in ("one learned rate", "rates by step"):
+        kind = "one" if name == "one learned rate" else "layer_step"
+        algorithm = algorithm_of("maml", learner, axes={"learned_rates": kind}, lr=-0.1, steps=2)
+        return algorithm, {**params, **algorithm.initial_params()}, episodes
     assert name == "one shot"
     return algorithm_of("fomaml", learner, lr=0.3), params, [image_episode(k_shot=1, n_queries=1)]
 
@@ -84,12 +110,15 @@ WORLDS = (
 
 # Interference traces what a run recorded, so only a run will do.
 CASES = [(name, where) for name in ANALYSES for where in WORLDS if name != "interference" or where == "a run"]
+# Learned rates are told of learners that have learned some.
+CASES = [case for case in CASES if case[0] != "learned_rates"]
+CASES += [("learned_rates", where) for where in ("a run with learned rates", "one learned rate", "rates by step")]
 
 
 @pytest.mark.parametrize(("name", "where"), CASES)
-def test_every_analysis_goes_to_json_and_back_and_is_drawn_and_told(name, where, run):
-    if where == "a run":
-        subject = of_run(run)
+def test_every_analysis_goes_to_json_and_back_and_is_drawn_and_told(name, where, run, rated):
+    if where.startswith("a run"):
+        subject = of_run(run if where == "a run" else rated)
     else:
         algorithm, params, episodes = world(where)
         subject = Subject(algorithm, algorithm, params, probes_of(episodes))
@@ -115,7 +144,8 @@ def test_every_analysis_goes_to_json_and_back_and_is_drawn_and_told(name, where,
 
 
 @pytest.mark.parametrize("name", ANALYSES)
-def test_every_analysis_repeats_to_the_last_digit(name, run):
+def test_every_analysis_repeats_to_the_last_digit(name, run, rated):
+    run = rated if name == "learned_rates" else run
     analysis = ANALYSES[name]
     arguments = () if analysis.settings is None else (analysis.settings(),)
     first, again = (to_values(analysis.measure(of_run(run), *arguments)) for _ in range(2))

@@ -6,6 +6,7 @@ import torch
 from innerloop.algorithms import AlgorithmConfig
 from innerloop.data.episode import tasks
 from innerloop.engine import EngineConfig
+from innerloop.errors import ConfigError
 from innerloop.runs import Recipe, RecordConfig, fingerprint, probe_episodes, training_batch
 from innerloop.training import TrainingConfig
 from worlds import SMALL, made_up_data
@@ -71,3 +72,13 @@ def test_the_engine_is_not_part_of_what_a_run_is_but_its_precision_is():
     for engine in (EngineConfig(name="vmap", chunk=4), EngineConfig(memory="constant"), EngineConfig(device="cuda")):
         assert fingerprint(Recipe(engine=engine)) == own
     assert fingerprint(Recipe(engine=EngineConfig(precision="bf16"))) != own
+
+
+def test_how_often_rates_are_recorded_is_not_part_of_what_a_run_is_so_that_runs_from_before_go_on():
+    assert fingerprint(Recipe(record=RecordConfig(rates=0))) == fingerprint(Recipe())
+    assert fingerprint(Recipe(record=RecordConfig(cosine=5))) != fingerprint(Recipe())
+
+
+def test_rates_are_recorded_every_so_many_steps_or_never():
+    with pytest.raises(ConfigError, match=r"expected record\.rates of at least 0, got -1; 0 is never"):
+        RecordConfig(rates=-1)

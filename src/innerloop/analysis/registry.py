@@ -9,7 +9,9 @@ from innerloop.analysis import (
     inner_lr,
     inner_steps,
     interference,
+    learned_rates,
     memorization,
+    mixed_regression,
     orders,
     parts,
     responsibility,
@@ -23,7 +25,7 @@ class Analysis(NamedTuple):
         summary: What it answers, for the list on the command line.
         measure: Maps a Subject, and its settings where it has any, to a result.
         result: The kind of result, a frozen dataclass that goes to plain values and back.
-        episodes: How many probe episodes give a good answer.
+        episodes: How many probe episodes give a good answer; 0 where none are looked at.
         settings: The kind of its settings, a frozen dataclass with defaults; None where there is nothing to set.
         of_training: Whether it looks at the inner loop of training, which no option of the test changes.
     """
@@ -99,5 +101,38 @@ ANALYSES: Mapping[str, Analysis] = {
         100,
         gradient_penalty.GradientPenaltySettings,
         of_training=True,
+    ),
+    "learned_rates": Analysis(
+        "signs and sizes of learned inner rates by layer and inner step, at first, over training and now",
+        learned_rates.measure,
+        learned_rates.LearnedInnerRates,
+        0,
+        of_training=True,
+    ),
+}
+
+
+class Experiment(NamedTuple):
+    """One experiment that needs no learner.
+
+    Attributes:
+        summary: What it answers, for the list on the command line.
+        measure: Maps its settings, and a watch that shows how far it has come, to a result.
+        result: The kind of result, a frozen dataclass that goes to plain values and back.
+        settings: The kind of its settings, a frozen dataclass with defaults.
+    """
+
+    summary: str
+    measure: Callable[..., Any]
+    result: type
+    settings: type
+
+
+EXPERIMENTS: Mapping[str, Experiment] = {
+    "mixed_regression": Experiment(
+        "the best training and the best adaptation rate of a world that can be solved, by theory and in simulation",
+        mixed_regression.measure,
+        mixed_regression.MixedRegression,
+        mixed_regression.MixedRegressionSettings,
     ),
 }

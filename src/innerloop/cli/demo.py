@@ -5,7 +5,6 @@ on real handwriting.
 """
 
 from contextlib import closing
-from pathlib import Path
 
 from jsonargparse import ArgumentParser, Namespace
 from rich.table import Table
@@ -16,12 +15,12 @@ from innerloop.analysis import ANALYSES
 from innerloop.cli.evaluate import assess
 from innerloop.cli.explain import explained
 from innerloop.cli.parsing import new_parser
-from innerloop.cli.places import command_line, first_free
+from innerloop.cli.places import command_line, new_folder
 from innerloop.cli.progress import console, follow, watched
 from innerloop.data import DataConfig, load
 from innerloop.data.episode import EpisodeShape, ends
 from innerloop.data.split import TEST
-from innerloop.errors import ConfigError, RunError
+from innerloop.errors import ConfigError
 from innerloop.models import ModelConfig
 from innerloop.report import render
 from innerloop.report.words import percent
@@ -59,9 +58,7 @@ def run(parsed: Namespace) -> None:
     if parsed.steps < 1:
         raise ConfigError(f"expected --steps of at least 1, got {parsed.steps}; 100 shows the difference")
     how = EvaluationConfig(episodes=parsed.episodes)
-    folder = Path(parsed.out) if parsed.out else first_free(Path("runs") / "demo")
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise RunError(f"expected a new or empty folder, got '{folder}' with files in it; choose another with --out")
+    folder = new_folder(parsed.out, "demo")
     load(DataConfig("typeface"), watched)
     runs = []
     for name, head in LEARNERS:

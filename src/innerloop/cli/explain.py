@@ -85,7 +85,8 @@ def run(parsed: Namespace) -> None:
     for name in chosen:
         settings = ANALYSES[name].settings
         given = None if settings is None else settings(**parsed[settings_key(name)].as_dict())
-        episodes = ANALYSES[name].episodes if parsed.episodes is None else how.episodes
+        usual = ANALYSES[name].episodes
+        episodes = usual if parsed.episodes is None or not usual else how.episodes
         try:
             if ANALYSES[name].of_training and (parsed.inner_lr, parsed.inner_steps) != (None, None):
                 raise ConfigError(
@@ -128,7 +129,8 @@ def explained(
     checkpoint = opened.chosen(checkpoint)
     trained, state = opened.learned(split, checkpoint)
     tested = how.applied_to(trained)
-    probes(split, shape, seed, ())  # what cannot be drawn is refused before the bar appears
+    if ANALYSES[name].episodes:
+        probes(split, shape, seed, ())  # what cannot be drawn is refused before the bar appears
     subject = Subject(
         trained,
         tested,

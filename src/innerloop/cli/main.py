@@ -18,6 +18,7 @@ VERBS = {
     "train": "meta-train a learner by a recipe, or continue a run",
     "evaluate": "test a trained learner on classes it has never seen",
     "explain": "measure why a trained learner does what it does, with figures",
+    "experiment": "try theory in worlds that need no learner: simulate, compare, draw",
     "sweep": "cross settings of a recipe, train every cell for every seed, and tell all as one page",
     "report": "write one self-contained HTML page about one run, or comparing several",
     "data": "say which data sets there are",
@@ -86,7 +87,7 @@ def _say(message: Warning | str, category: type[Warning], filename: str, lineno:
 
 def usage() -> str:
     """Return what the command offers."""
-    lines = [f"  {name:<10}{summary}" for name, summary in VERBS.items()]
+    lines = [f"  {name:<11}{summary}" for name, summary in VERBS.items()]
     return "\n".join(
         [
             "usage: innerloop COMMAND [options]",

@@ -2,13 +2,14 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from innerloop import driver
-from innerloop.data.storage import Item
 
+Work = TypeVar("Work")
 SECONDS_BETWEEN_LINES = 10  # where there is no terminal
 
 console = Console(markup=False, emoji=False)
@@ -40,7 +41,7 @@ def counted(label: str, total: int) -> Iterator[int]:
     yield from (done for done, _, _ in _shown(label, ((index, total, "") for index in range(total)), after=1))
 
 
-def watched(label: str, work: Sequence[Item]) -> Iterator[Item]:
+def watched(label: str, work: Sequence[Work]) -> Iterator[Work]:
     """Yield the items, showing how far it has come."""
     yield from (work[index] for index in counted(label, len(work)))
 

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 try:
     import fcntl
@@ -51,11 +51,11 @@ class LeftOut(NamedTuple):
     reason: str
 
 
-Watch = Callable[[str, Sequence[Item]], Iterable[Item]]
+Watch = Callable[[str, Sequence[Any]], Iterable[Any]]
 """Wraps work that takes a while, given its label, so that whoever asked for it can show how far it has come."""
 
 
-def unwatched(label: str, work: Sequence[Item]) -> Iterable[Item]:  # noqa: ARG001
+def unwatched(label: str, work: Sequence[Any]) -> Iterable[Any]:  # noqa: ARG001
     """Show nothing."""
     return work
 

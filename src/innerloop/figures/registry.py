@@ -12,7 +12,9 @@ from innerloop.figures import (
     inner_lr,
     inner_steps,
     interference,
+    learned_rates,
     memorization,
+    mixed_regression,
     orders,
     responsibility,
 )
@@ -27,4 +29,10 @@ FIGURES: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Figure]]] = {
     "inner_steps": inner_steps.draw,
     "inner_lr": inner_lr.draw,
     "gradient_penalty": gradient_penalty.draw,
+    "learned_rates": learned_rates.draw,
+}
+
+# An experiment's drawing maps its one result to figures by name.
+EXPERIMENT_FIGURES: Mapping[str, Callable[[Any], dict[str, Figure]]] = {
+    "mixed_regression": mixed_regression.draw,
 }

@@ -251,6 +251,8 @@ def _asked_for(run: OpenedRun, kept: KeptExplanation) -> tuple[float, int] | Non
 
 def _conditions(together: Mapping[str, KeptExplanation], runs: Mapping[str, OpenedRun]) -> str:
     kept = next(iter(together.values()))
+    if not kept.episodes:
+        return f"{capital(kept.checkpoint)} checkpoint; no episodes are looked at."
     loops = {(_rate(runs[label], each), each.inner_steps) for label, each in together.items()}
     inner = (
         f"{next(iter(loops))[0]}, {kept.inner_steps} inner step{'' if kept.inner_steps == 1 else 's'}"

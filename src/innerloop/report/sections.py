@@ -10,7 +10,9 @@ from innerloop.report.said import (
     inner_lr,
     inner_steps,
     interference,
+    learned_rates,
     memorization,
+    mixed_regression,
     orders,
     responsibility,
 )
@@ -40,4 +42,18 @@ SECTIONS: Mapping[str, Section] = {
     "inner_steps": Section(inner_steps.TITLE, inner_steps.say, inner_steps.captions),
     "inner_lr": Section(inner_lr.TITLE, inner_lr.say, inner_lr.captions),
     "gradient_penalty": Section(gradient_penalty.TITLE, gradient_penalty.say, gradient_penalty.captions),
+    "learned_rates": Section(learned_rates.TITLE, learned_rates.say, learned_rates.captions),
+}
+
+
+class ToldExperiment(NamedTuple):
+    """How an experiment is told: as a section, but of its one result."""
+
+    title: str
+    say: Callable[[Any], str]
+    captions: Callable[[Any], dict[str, str]]
+
+
+EXPERIMENT_SECTIONS: Mapping[str, ToldExperiment] = {
+    "mixed_regression": ToldExperiment(mixed_regression.TITLE, mixed_regression.say, mixed_regression.captions),
 }

@@ -77,6 +77,7 @@ class RecordConfig:
         validation_episodes: How many of them.
         contrast: Norms of the contrastive and the interference part of the query gradient on probe episodes.
         cosine: Same-class and different-class cosine between query and support features on probe episodes.
+        rates: Signs and sizes of the inner rates that are learned, by layer and inner step, where any are.
         probe_episodes: How many probe episodes.
         probes: `validation`: drawn from meta-validation. `training`: the first that training itself sees.
         checkpoint: The last state; also written at the end and on interruption.
@@ -88,6 +89,7 @@ class RecordConfig:
     validation_episodes: int = 100
     contrast: int = 0
     cosine: int = 0
+    rates: int = 10
     probe_episodes: int = 8
     probes: Probes = "validation"
     checkpoint: int = 50
@@ -95,7 +97,7 @@ class RecordConfig:
 
     def __post_init__(self) -> None:
         one_of("record.probes", self.probes, get_args(Probes))
-        for name in ("validation", "contrast", "cosine", "checkpoint"):
+        for name in ("validation", "contrast", "cosine", "rates", "checkpoint"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"expected record.{name} of at least 0, got {getattr(self, name)}; 0 is never")
         for name in ("validation_episodes", "probe_episodes"):
@@ -251,7 +253,11 @@ def probe_episodes(recipe: Recipe, data: DataSet) -> list[Episode]:
 
 def to_yaml(recipe: Recipe) -> str:
     """Return the recipe as YAML."""
-    return yaml.safe_dump(asdict(recipe), sort_keys=False, allow_unicode=True)
+    return _written(asdict(recipe))
+
+
+def _written(values: dict[str, Any]) -> str:
+    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
 
 
 def fingerprint(recipe: Recipe) -> str:
@@ -263,7 +269,9 @@ def fingerprint(recipe: Recipe) -> str:
         training=replace(recipe.training, steps=steps),
         engine=EngineConfig(precision=recipe.engine.precision),
     )
-    return sha256(to_yaml(endless).encode()).hexdigest()
+    values = asdict(endless)
+    values["record"].pop("rates")  # it changes no other file, and runs from before it was there go on
+    return sha256(_written(values).encode()).hexdigest()
 
 
 def from_yaml(text: str, where: str) -> Recipe:

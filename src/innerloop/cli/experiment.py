@@ -1,0 +1,60 @@
+"""`innerloop experiment`: try theory in a world that needs no learner, and keep numbers and figures in a new folder."""
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+import dacite
+from jsonargparse import ArgumentParser, Namespace
+
+from innerloop.analysis import EXPERIMENTS
+from innerloop.analysis.values import to_values
+from innerloop.cli.parsing import new_parser
+from innerloop.cli.places import command_line, new_folder
+from innerloop.cli.progress import console, watched
+from innerloop.errors import RunError, unknown_name
+from innerloop.figures.registry import EXPERIMENT_FIGURES
+from innerloop.figures.style import to_pdf, to_png, to_svg
+from innerloop.report.sections import EXPERIMENT_SECTIONS
+from innerloop.runs.directory import provenance
+from innerloop.runs.files import write_whole
+
+# A tuple is parsed as a list, and a number without a point as a whole one.
+AS_GIVEN = dacite.Config(cast=[tuple], type_hooks={float: float})
+
+
+def parser() -> ArgumentParser:
+    """Return the verb's parser."""
+    verb = new_parser()
+    known = "; ".join(f"{name}: {each.summary}" for name, each in EXPERIMENTS.items())
+    verb.add_argument("name", type=str, help=f"Which experiment. {known}.")
+    verb.add_argument("--out", type=str | None, default=None, help="New folder for its results [runs/NAME].")
+    for name, experiment in EXPERIMENTS.items():
+        verb.add_class_arguments(experiment.settings, nested_key=name)
+    return verb
+
+
+def run(parsed: Namespace) -> None:
+    """Measure, keep, and say it."""
+    name = parsed.name
+    if name not in EXPERIMENTS:
+        raise unknown_name("experiment", name, EXPERIMENTS)
+    settings: Any = dacite.from_dict(EXPERIMENTS[name].settings, parsed[name].as_dict(), AS_GIVEN)
+    folder = new_folder(parsed.out, name)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"expected to make the folder '{folder}', got: {error.strerror}; choose another") from error
+    result = EXPERIMENTS[name].measure(settings, watched)
+    kept: dict[str, Any] = {
+        **provenance(command_line()),
+        "experiment": name,
+        "settings": asdict(settings),
+        "values": to_values(result),
+    }
+    write_whole(folder / "result.json", json.dumps(kept, allow_nan=False, indent=1) + "\n")
+    for figure, drawn in EXPERIMENT_FIGURES[name](result).items():
+        for ending, turned in (("svg", to_svg), ("pdf", to_pdf), ("png", to_png)):
+            write_whole(folder / f"{figure}.{ending}", turned(drawn))
+    console.print(EXPERIMENT_SECTIONS[name].say(result), soft_wrap=True)
+    console.print(f"Numbers and figures: {folder}", soft_wrap=True)
