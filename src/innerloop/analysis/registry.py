@@ -3,7 +3,17 @@
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from innerloop.analysis import cosine, inner_lr, inner_steps, interference, memorization, orders, parts, responsibility
+from innerloop.analysis import (
+    cosine,
+    head_agreement,
+    inner_lr,
+    inner_steps,
+    interference,
+    memorization,
+    orders,
+    parts,
+    responsibility,
+)
 
 
 class Analysis(NamedTuple):
@@ -81,5 +91,12 @@ ANALYSES: Mapping[str, Analysis] = {
         inner_lr.InnerLr,
         100,
         inner_lr.InnerLrSettings,
+    ),
+    "head_agreement": Analysis(
+        "what the adapted head is, beside nearest centroids, logistic regression and centres of all training classes",
+        head_agreement.measure,
+        head_agreement.HeadAgreement,
+        200,
+        head_agreement.HeadAgreementSettings,
     ),
 }

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from innerloop.figures import (
     contrast,
     cosine,
+    head_agreement,
     inner_lr,
     inner_steps,
     interference,
@@ -25,4 +26,5 @@ FIGURES: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Figure]]] = {
     "responsibility": responsibility.draw,
     "inner_steps": inner_steps.draw,
     "inner_lr": inner_lr.draw,
+    "head_agreement": head_agreement.draw,
 }
