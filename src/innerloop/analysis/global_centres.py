@@ -124,7 +124,7 @@ def _evenly(members: NDArray[np.int64], most: int) -> NDArray[np.int64]:
 
 
 class Alignment(NamedTuple):
-    """How an episode's labels lie to the nearest global centres of its examples; NaN where there is nothing to tell.
+    """How an episode's labels lie to the nearest global centres of its examples.
 
     Attributes:
         same: Share of queries whose nearest centre is the one nearest to most of their class's support examples, the

@@ -26,7 +26,6 @@ from innerloop.analysis.flat import Picture, few, stage
 from innerloop.analysis.global_centres import Alignment, GlobalCentres, Similarity, alignment, global_centres
 from innerloop.analysis.readings import USUAL, Matching, logistic, read, spanned
 from innerloop.analysis.subject import Probe, Subject
-from innerloop.analysis.values import over
 from innerloop.data.episode import Episode, require_classes
 from innerloop.data.split import Split
 from innerloop.errors import ConfigError, DataError, DivergedError, one_of
@@ -112,9 +111,9 @@ class Side:
 class Aligned:
     """An `Alignment` over episodes."""
 
-    same: Interval | None
-    other: Interval | None
-    mutual: Interval | None
+    same: Interval
+    other: Interval
+    mutual: Interval
 
 
 @dataclass(frozen=True)
@@ -242,7 +241,7 @@ def measure(subject: Subject, settings: HeadAgreementSettings | None = None) -> 
         _side(found, 0, chosen.margin),
         _side(found, 1, chosen.margin),
         tuple(np.mean([each.kept for each in found], axis=0).tolist()),
-        tuple(cell(*both) for both in zip(tried, zip(*(each.cells for each in found if each.cells), strict=True))),
+        tuple(cell(each, [one.cells[place] for one in found if one.cells]) for place, each in enumerate(tried)),
         None if centres is None else _clusters(centres, found),
         tuple(pictures),
     )
@@ -338,7 +337,12 @@ def _side(found: Sequence[Found], side: int, margin: float) -> Side:
 
 def _clusters(centres: GlobalCentres, found: Sequence[Found]) -> Clusters:
     before, after = (
-        Aligned(*(over(values) for values in zip(*(each.aligned[side] for each in found if each.aligned), strict=True)))
+        Aligned(
+            *(
+                mean_interval(values)
+                for values in zip(*(each.aligned[side] for each in found if each.aligned), strict=True)
+            )
+        )
         for side in (0, 1)
     )
     return Clusters(len(centres.means), centres.similarity, before, after)

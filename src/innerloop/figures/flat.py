@@ -1,7 +1,7 @@
 """An episode in two dimensions, before adaptation and after: points, centroids, and the regions a head decides on."""
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import matplotlib as mpl
 import numpy as np
@@ -93,24 +93,25 @@ def _points(axes: Axes, picture: Picture, stage: Stage, points: Points | None) -
         axes.text(0.5, 0.5, "nothing to tell apart", ha="center", transform=axes.transAxes, fontsize=8)
         return
     for place, slot, named in zip(points.query, picture.query, stage.named, strict=True):
-        axes.plot(*place, **_query(shade(slot), named == slot))
+        axes.plot(*place, **_query(shade(slot), stage.is_blank or named == slot))
     for place, slot in zip(points.support, picture.support, strict=True):
         axes.plot(*place, **_support(shade(slot)))
     for place, slot in zip(points.centroids, sorted(set(picture.support)), strict=True):
-        axes.plot(*place, **_centroid(shade(slot)))
+        if picture.support.count(slot) > 1:  # of one support example it is the centroid itself
+            axes.plot(*place, **_centroid(shade(slot)))
 
 
-def _query(tint: str, is_right: bool) -> dict[str, object]:
+def _query(tint: str, is_right: bool) -> dict[str, Any]:
     if is_right:
         return {"marker": "o", "markersize": 3, "color": tint, "linestyle": "", "markeredgewidth": 0}
     return {"marker": "x", "markersize": 3.6, "color": tint, "linestyle": "", "markeredgewidth": 1}
 
 
-def _support(tint: str) -> dict[str, object]:
+def _support(tint: str) -> dict[str, Any]:
     return {"marker": "s", "markersize": 6, "color": tint, "linestyle": "", "markeredgecolor": "k"}
 
 
-def _centroid(tint: str) -> dict[str, object]:
+def _centroid(tint: str) -> dict[str, Any]:
     return {"marker": "*", "markersize": 8, "color": tint, "linestyle": "", "markeredgecolor": "k"}
 
 
@@ -128,6 +129,8 @@ def _handles(pictures: Sequence[Picture]) -> list[Artist]:
         "support": _support(grey),
         "centroid": _centroid(grey),
         "query": _query(grey, True) | {"markersize": 4.5},
-        "query, misnamed": _query(grey, False) | {"markersize": 5},
+        "misnamed": _query(grey, False) | {"markersize": 5},
     }
+    if all(each.support.count(slot) == 1 for each in pictures for slot in each.support):
+        del kinds["centroid"]
     return [*handles, *(Line2D([], [], label=name, **how) for name, how in kinds.items())]

@@ -1,6 +1,7 @@
 """Who agrees with the adapted head, who is as accurate, and what an episode looks like in two dimensions."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -36,10 +37,11 @@ PANELS = {
 }
 SHADES = "Blues"
 BAND = "#e9e4d6"
+BARE: dict[Any, Any] = {"axes.grid": False, "axes.spines.left": False, "axes.spines.bottom": False}
 
 
 def draw(results: Mapping[str, HeadAgreement]) -> dict[str, Figure]:
-    """Draw the figures: `agreement`, `accuracy`, `difference`; `grid`, `plane` and `map` where there is what to draw."""
+    """Draw the figures: `agreement`, `accuracy`, `difference`; where there is what to draw `grid`, `plane`, `map`."""
     figures = {"agreement": _agreement(results), "accuracy": _accuracy(results), "difference": _difference(results)}
     if any(each.cells for each in results.values()):
         figures["grid"] = _grid({label: each for label, each in results.items() if each.cells})
@@ -58,31 +60,37 @@ def names(results: Mapping[str, HeadAgreement]) -> list[str]:
 
 def _agreement(results: Mapping[str, HeadAgreement]) -> Figure:
     """Draw a square of numbers a run: above the diagonal before adaptation, below after, on it before with after."""
-    with styled(), mpl.rc_context({"axes.grid": False, "axes.spines.left": False, "axes.spines.bottom": False}):
+    squares = {label: square(each) for label, each in results.items()}
+    low = min(float(each.min()) for each in squares.values())
+    with styled(), mpl.rc_context(BARE):
         figure = Figure(figsize=(WIDTH, (WIDTH + 0.2) * len(results)), layout="constrained")
-        panels: Sequence[Axes] = figure.subplots(len(results), 1, squeeze=False)[:, 0]
+        panels = figure.subplots(len(results), 1, squeeze=False)[:, 0]
         for axes, (label, each) in zip(panels, results.items(), strict=True):
             words = [HEAD, *(READINGS[reading.name] for reading in each.after.readings)]
-            before, after = np.array(each.before.matrix), np.array(each.after.matrix)
-            shown = np.tril(after, -1) + np.triu(before, 1) + np.diag(each.kept)
-            _squares(axes, shown, each.chance, 6.5)
+            _shaded(axes, squares[label], low, 6.5)
             axes.set_xticks(range(len(words)), words, rotation=50, ha="right", rotation_mode="anchor", fontsize=7.5)
             axes.set_yticks(range(len(words)), words, fontsize=7.5)
             axes.set_title(f"{label + ': ' if len(results) > 1 else ''}agreement, %", fontsize=9, loc="left", pad=4)
     return figure
 
 
-def _squares(axes: Axes, shares: NDArray[np.float64], low: float, size: float) -> None:
+def square(result: HeadAgreement) -> NDArray[np.float64]:
+    """Return agreements before adaptation above the diagonal, after it below, and on it of each with itself."""
+    above, below = np.triu(np.array(result.before.matrix), 1), np.tril(np.array(result.after.matrix), -1)
+    found: NDArray[np.float64] = above + below + np.diag(result.kept)
+    return found
+
+
+def _shaded(axes: Axes, shares: NDArray[np.float64], low: float, size: float) -> None:
     """Show shares as shades from `low` to 1, each with its percent; what is not there is left white."""
-    axes.imshow(shares, cmap=SHADES, vmin=min(low, float(np.nanmin(shares, initial=low))), vmax=1.25, aspect="auto")
+    low = min(low, 0.95)
+    axes.imshow(shares, cmap=SHADES, vmin=low, vmax=1 + 0.2 * (1 - low), aspect="auto")
     axes.tick_params(length=0, pad=2)
     for row, column in np.ndindex(*shares.shape):
         share = shares[row, column]
         if not np.isnan(share):
-            dark = share > 0.5 * (1.25 + low)
-            axes.text(
-                column, row, f"{100 * share:.0f}", ha="center", va="center", fontsize=size, color="w" if dark else "k"
-            )
+            tint = "white" if share - low > 0.6 * (1 - low) else "black"
+            axes.text(column, row, f"{100 * share:.0f}", ha="center", va="center", fontsize=size, color=tint)
 
 
 def _accuracy(results: Mapping[str, HeadAgreement]) -> Figure:
@@ -95,7 +103,6 @@ def _accuracy(results: Mapping[str, HeadAgreement]) -> Figure:
             _dot(axes, index, aside, each.head, is_after=True)
         for place, index, reading, is_after in _spots(results, rows):
             _dot(axes, index, place, reading.accuracy, is_after)
-        axes.axvline(100 * next(iter(results.values())).chance, color="#333333", linewidth=1, linestyle="--")
         axes.set_xlabel("accuracy, %")
         _legend(figure, results, len(rows))
     return figure
@@ -117,7 +124,7 @@ def _difference(results: Mapping[str, HeadAgreement]) -> Figure:
             _dot(axes, index, place, reading.gap.difference, is_after)
         low, high = axes.get_xlim()
         axes.set_xlim(min(low, -1.5 * margin), max(high, 1.5 * margin))
-        axes.set_xlabel("accuracy of the adapted head less the reading's, points", fontsize=8.5)
+        axes.set_xlabel("adapted head less reading, points")
         _legend(figure, results, len(rows), [Patch(color=BAND, label=f"within {margin:g} points")])
     return figure
 
@@ -181,32 +188,46 @@ def _legend(figure: Figure, results: Mapping[str, HeadAgreement], rows: int, mor
 
 def _grid(results: Mapping[str, HeadAgreement]) -> Figure:
     """Draw four small squares a run: whom the head agrees with at every rate (row) and number of steps (column)."""
-    with styled(), mpl.rc_context({"axes.grid": False, "axes.spines.left": False, "axes.spines.bottom": False}):
+    panes = {(label, measure): pane(each, measure) for label, each in results.items() for measure in PANELS}
+    low = min(float(np.nanmin(each, initial=1.0)) for each in panes.values())
+    with styled(), mpl.rc_context(BARE):
         figure = Figure(figsize=(WIDTH, 0.75 + 1.1 * len(results)), layout="constrained")
         panels = figure.subplots(len(results), len(PANELS), squeeze=False, sharey="row")
         for row, (axes_row, (label, each)) in enumerate(zip(panels, results.items(), strict=True)):
             for axes, (measure, title) in zip(axes_row, PANELS.items(), strict=True):
-                _panel(axes, each, measure)
+                _shaded(axes, panes[label, measure], low, 7)
+                _marks(axes, each, panes[label, measure])
                 axes.set_title(title if row == 0 else "", fontsize=8.5, pad=3)
             axes_row[0].set_ylabel(f"{label}\nrate" if len(results) > 1 else "rate", fontsize=8)
         figure.supxlabel("inner steps at test", fontsize=8.5)
     return figure
 
 
-def _panel(axes: Axes, result: HeadAgreement, measure: str) -> None:
-    factors = sorted({each.factor for each in result.cells})
-    steps = sorted({each.steps for each in result.cells})
+def pane(result: HeadAgreement, measure: str) -> NDArray[np.float64]:
+    """Return one of `PANELS` by rate (row) and number of steps (column); NaN where it is defined in no episode."""
+    factors, steps = _sides(result)
     shares = np.full((len(factors), len(steps)), np.nan)
     for each in result.cells:
-        row, column = factors.index(each.factor), steps.index(each.steps)
         agreement: Interval | None = getattr(each, measure)
         if agreement is not None:
-            shares[row, column] = agreement.mean
+            shares[factors.index(each.factor), steps.index(each.steps)] = agreement.mean
+    return shares
+
+
+def _sides(result: HeadAgreement) -> tuple[list[float], list[int]]:
+    return sorted({each.factor for each in result.cells}), sorted({each.steps for each in result.cells})
+
+
+def _marks(axes: Axes, result: HeadAgreement, shares: NDArray[np.float64]) -> None:
+    """Name rates and steps, and mark cells where an episode diverged or where nothing matches."""
+    factors, steps = _sides(result)
+    for each in result.cells:
+        row, column = factors.index(each.factor), steps.index(each.steps)
+        is_there = not np.isnan(shares[row, column])
         if each.diverged:
-            below = 0.28 if agreement is not None else 0.0
+            below = 0.3 if is_there else 0.0
             axes.text(column, row + below, "div.", ha="center", va="center", fontsize=6, color=COLOURS[0])
-        elif agreement is None:
+        elif not is_there:
             axes.text(column, row, "–", ha="center", va="center", fontsize=7)
-    _squares(axes, shares, result.chance, 7)
     axes.set_xticks(range(len(steps)), [str(each) for each in steps], fontsize=7.5)
     axes.set_yticks(range(len(factors)), [f"×{each:g}" for each in factors], fontsize=7.5)

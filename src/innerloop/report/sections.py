@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from innerloop.report.said import (
     contrast,
     cosine,
+    head_agreement,
     inner_lr,
     inner_steps,
     interference,
@@ -38,4 +39,5 @@ SECTIONS: Mapping[str, Section] = {
     "responsibility": Section(responsibility.TITLE, responsibility.say, responsibility.captions),
     "inner_steps": Section(inner_steps.TITLE, inner_steps.say, inner_steps.captions),
     "inner_lr": Section(inner_lr.TITLE, inner_lr.say, inner_lr.captions),
+    "head_agreement": Section(head_agreement.TITLE, head_agreement.say, head_agreement.captions),
 }
