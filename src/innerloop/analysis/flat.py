@@ -84,7 +84,9 @@ def few(targets: Labels) -> Tensor:
     return (earlier < MOST).nonzero()[:, 0]
 
 
-def stage(support: Features, labels: Labels, query: Tensor, weight: Tensor, bias: Tensor | None) -> Stage:
+def stage(
+    support: Features, labels: Labels, query: Tensor, weight: Tensor, bias: Tensor | None, placed: Points | None
+) -> Stage:
     """Flatten one set of features.
 
     Args:
@@ -93,6 +95,7 @@ def stage(support: Features, labels: Labels, query: Tensor, weight: Tensor, bias
         query: Drawn query features [query feature].
         weight: The head's [way feature].
         bias: Its bias [way], or None.
+        placed: What `mapped` gave for these features.
     """
     support, query, weight = support.double(), query.double(), weight.double()
     shift = weight.new_zeros(len(weight)) if bias is None else bias.double()
@@ -113,7 +116,7 @@ def stage(support: Features, labels: Labels, query: Tensor, weight: Tensor, bias
         (named == region).double().mean().item(),
         bool((weight == weight[:1]).all() and (shift == shift[0]).all()),
         tuple(named.tolist()),
-        _mapped(features, *counts),
+        placed,
     )
 
 
@@ -134,10 +137,11 @@ def principal(features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return middle, axes, explained
 
 
-def _mapped(features: Tensor, support: int, query: int) -> Points | None:
-    """Return the t-SNE of all rows; centroids are points like others, as it places no point afterwards."""
+def mapped(support: Features, labels: Labels, query: Tensor) -> Points | None:
+    """Return the t-SNE of features and centroids, which are points like others, as it places none afterwards."""
     from sklearn.manifold import TSNE
 
+    features = torch.cat([support, query, class_means(support, labels)[1]]).double()
     centred = features - features.mean(0)
     if len(features) < 4 or min(features.shape) < 2 or centred.norm() <= 1e-12 * features.norm():
         return None
@@ -146,7 +150,7 @@ def _mapped(features: Tensor, support: int, query: int) -> Points | None:
     placed = TSNE(2, perplexity=perplexity, init="pca", method="exact", random_state=0).fit_transform(
         (centred / centred.abs().max()).numpy()
     )
-    return _points(torch.from_numpy(placed), support, query)
+    return _points(torch.from_numpy(placed), len(support), len(query))
 
 
 def _points(flat: Tensor, support: int, query: int) -> Points:

@@ -22,7 +22,7 @@ from innerloop.algorithms import Algorithm
 from innerloop.analysis.adapted_head import Seen, matching, named_by_head, same_features, seen, share
 from innerloop.analysis.agreement_grid import Cell, Row, Trial, cell, grid, tried_on
 from innerloop.analysis.centroids import slots_of
-from innerloop.analysis.flat import Picture, few, stage
+from innerloop.analysis.flat import Picture, few, mapped, stage
 from innerloop.analysis.global_centres import Alignment, GlobalCentres, Similarity, alignment, global_centres
 from innerloop.analysis.readings import USUAL, Matching, logistic, read, spanned
 from innerloop.analysis.subject import Probe, Subject
@@ -293,9 +293,12 @@ def picture(probe: Probe, before: Seen, after: Seen) -> Picture:
     """Draw one episode in two dimensions."""
     (_, labels), (_, targets) = probe.episode
     support, query = few(labels), few(targets)
+    drawn = [(here.support[support], labels[support], here.query[query]) for here in (before, after)]
+    first = mapped(*drawn[0])
+    maps = first, first if same_features(before, after) else mapped(*drawn[1])
     stages = (
-        stage(here.support[support], labels[support], here.query[query], here.weight, here.bias)
-        for here in (before, after)
+        stage(*points, here.weight, here.bias, placed)
+        for points, here, placed in zip(drawn, (before, after), maps, strict=True)
     )
     return Picture(
         probe.number, probe.classes, tuple(labels[support].tolist()), tuple(targets[query].tolist()), *stages

@@ -92,12 +92,15 @@ def _points(axes: Axes, picture: Picture, stage: Stage, points: Points | None) -
     if points is None:
         axes.text(0.5, 0.5, "nothing to tell apart", ha="center", transform=axes.transAxes, fontsize=8)
         return
-    for place, slot, named in zip(points.query, picture.query, stage.named, strict=True):
-        axes.plot(*place, **_query(shade(slot), stage.is_blank or named == slot))
-    for place, slot in zip(points.support, picture.support, strict=True):
-        axes.plot(*place, **_support(shade(slot)))
+    query, asked, named = (np.array(each) for each in (points.query, picture.query, stage.named))
+    support, labels = np.array(points.support), np.array(picture.support)
+    for slot in sorted({*picture.support, *picture.query}):
+        is_right = (named == asked) | stage.is_blank
+        for right in (True, False):
+            axes.plot(*query[(asked == slot) & (is_right == right)].T, **_query(shade(slot), right))
+        axes.plot(*support[labels == slot].T, **_support(shade(slot)))
     for place, slot in zip(points.centroids, sorted(set(picture.support)), strict=True):
-        if picture.support.count(slot) > 1:  # of one support example it is the centroid itself
+        if picture.support.count(slot) > 1:  # else the support example is the centroid
             axes.plot(*place, **_centroid(shade(slot)))
 
 

@@ -195,7 +195,7 @@ def _grid(results: Mapping[str, HeadAgreement]) -> Figure:
         panels = figure.subplots(len(results), len(PANELS), squeeze=False, sharey="row")
         for row, (axes_row, (label, each)) in enumerate(zip(panels, results.items(), strict=True)):
             for axes, (measure, title) in zip(axes_row, PANELS.items(), strict=True):
-                _shaded(axes, panes[label, measure], low, 7)
+                _shaded(axes, panes[label, measure], low, 7.0)
                 _marks(axes, each, panes[label, measure])
                 axes.set_title(title if row == 0 else "", fontsize=8.5, pad=3)
             axes_row[0].set_ylabel(f"{label}\nrate" if len(results) > 1 else "rate", fontsize=8)
