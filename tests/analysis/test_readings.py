@@ -89,7 +89,9 @@ def test_an_inner_loop_with_a_penalty_run_to_convergence_is_scikit_learns_logist
     scores = logistic(after.support, labels, after.query, c, head_bias)
     # Both are softmax regressions, whose logits count up to what all classes share.
     left, right = logits(after), scores
-    torch.testing.assert_close(left - left.mean(1, keepdim=True), right - right.mean(1, keepdim=True), rtol=0, atol=1e-5)
+    torch.testing.assert_close(
+        left - left.mean(1, keepdim=True), right - right.mean(1, keepdim=True), rtol=0, atol=1e-5
+    )
     if n_way == 3:
         truth = LogisticRegression(C=c, fit_intercept=False, tol=1e-12, max_iter=10_000).fit(support, labels)
         torch.testing.assert_close(after.weight.numpy(), truth.coef_[:, : after.weight.shape[1]], rtol=0, atol=1e-5)

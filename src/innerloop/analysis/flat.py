@@ -21,6 +21,7 @@ Point = tuple[float, float]
 MOST = 20  # examples of a class that are drawn, on each side
 PERPLEXITY = 30.0  # scikit-learn's usual, where there are examples enough
 DIGITS = 5
+SAME = 1e-12  # relative; features that differ by less are one point
 
 
 @dataclass(frozen=True)
@@ -130,8 +131,9 @@ def principal(features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     kept = min(2, *features.shape)
     middle = features.mean(0)
     axes, explained = features.new_zeros(2, features.shape[1]), features.new_zeros(2)
-    if (features - middle).norm() > 1e-12 * features.norm():
-        found = PCA(kept, svd_solver="full").fit(features.numpy())
+    size = features.abs().max()
+    if (features - middle).abs().max() > SAME * size:
+        found = PCA(kept, svd_solver="full").fit((features / size).numpy())  # whose squares cannot overflow
         axes[:kept] = torch.from_numpy(found.components_)
         explained[:kept] = torch.from_numpy(found.explained_variance_ratio_)
     return middle, axes, explained
@@ -143,7 +145,7 @@ def mapped(support: Features, labels: Labels, query: Tensor) -> Points | None:
 
     features = torch.cat([support, query, class_means(support, labels)[1]]).double()
     centred = features - features.mean(0)
-    if len(features) < 4 or min(features.shape) < 2 or centred.norm() <= 1e-12 * features.norm():
+    if len(features) < 4 or min(features.shape) < 2 or centred.abs().max() <= SAME * features.abs().max():
         return None
     perplexity = min(PERPLEXITY, (len(features) - 1) / 3)
     # By its exact method it gives the same for the same numbers; in the features' own scale sizes cannot overflow.

@@ -375,5 +375,5 @@ def _refuse_episode(probe: Probe) -> None:
         )
 
 
-def _listed(values: Sequence[float]) -> str:
+def _listed(values: Sequence[float] | Sequence[int]) -> str:
     return ", ".join(f"{each:g}" for each in values) or "none"

@@ -35,6 +35,7 @@ from innerloop.shapes import Features, Labels
 Scores = Float[Tensor, "query class"]
 Named = Int[Tensor, " query"]
 USUAL = 1.0  # scikit-learn's C
+SAME = 1e-12  # relative; examples that differ by less are alike
 TOLERANCE = 1e-7  # of the gradient, per example
 
 
@@ -141,7 +142,7 @@ def lda(support: Features, labels: Labels, query: Tensor) -> Scores:
 
     slots, means = class_means(support, labels)
     scatter = support - means[torch.searchsorted(slots, labels)]
-    if scatter.norm() <= 1e-12 * support.norm():
+    if scatter.abs().max() <= SAME * support.abs().max():
         return NEARNESS["euclidean"](query, means)
     # Only up to a factor does the covariance matter; a size of 1 keeps its squares in range.
     covariance = torch.from_numpy(ledoit_wolf((scatter / scatter.abs().max()).numpy(), assume_centered=True)[0])
