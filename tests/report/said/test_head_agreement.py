@@ -95,8 +95,8 @@ def test_how_labels_lie_to_global_centres_is_said_where_they_are_known():
         "Of the centres of 1100 training classes, the one nearest to a query is that of its own class's support for "
         "30.0 ± 0.3% of the queries before adaptation and 50.0 ± 0.3% of the queries after, and that of another "
         "class's for 10.0 ± 0.3% of the queries before adaptation and 10.0 ± 0.3% of the queries after. Adjusted "
-        "mutual information of label and nearest centre: 0.50 ± 0.00 before adaptation and 0.50 ± 0.00 after (0 by chance, 1 "
-        "where each says the other)."
+        "mutual information of label and nearest centre: 0.50 ± 0.00 before adaptation and 0.50 ± 0.00 after (0 by "
+        "chance, 1 where each says the other)."
     )
     assert "for 50.0 ± 0.3% of the queries, and that" in say({"a": result(is_still=True)})
     assert "training classes" not in say({"a": result(clusters=False)})
