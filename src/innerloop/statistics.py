@@ -1,13 +1,17 @@
-"""Means with intervals, and paired differences: what a number from N episodes is worth."""
+"""Means with intervals, paired differences, and when two learners count as equally good: what N episodes are worth."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
 Sample = Sequence[float] | NDArray[np.floating]
+Verdict = Literal["equivalent", "better", "worse", "undecided"]
+# Student's interval stands on the spread that a sample shows, and a handful of equal differences shows none.
+FEWEST = 10
 
 
 class Interval(NamedTuple):
@@ -89,3 +93,49 @@ def ranking(sample: NDArray[np.floating], confidence: float = 0.95) -> Ranking:
         return Ranking(best, None)
     behind = {number: paired_difference(columns[best], columns[number], confidence) for number in candidates}
     return Ranking(best, tuple(number for number, gap in behind.items() if gap.low <= 0))
+
+
+@dataclass(frozen=True)
+class Equivalence:
+    """What a paired difference `left - right` says of both.
+
+    Attributes:
+        difference: Its mean with its 95% interval.
+        tested: The same with the 90% interval, which the verdict rests on: its ends are two tests of 5% each.
+        margin: How large a difference may be and still count as none.
+        verdict: `equivalent` where all of `tested` lies within the margin, `better` or `worse` (the left one) where
+            all of it lies beyond, else `undecided`. A difference can be told from 0 and lie within the margin.
+    """
+
+    difference: Interval
+    tested: Interval
+    margin: float
+    verdict: Verdict
+
+    @property
+    def differs(self) -> bool:
+        """Whether the difference is told from 0 at 5%, however small it is."""
+        return self.difference.low > 0 or self.difference.high < 0
+
+
+def equivalence(left: Sample, right: Sample, margin: float) -> Equivalence:
+    """Return whether two paired samples are equal up to a margin, by two one-sided tests (TOST) at 5%.
+
+    Args:
+        left: Measures of one learner, an episode each; fewer than 10 leave all undecided.
+        right: Those of the other, on the same episodes.
+        margin: Above 0, in the measures' own unit.
+
+    Source: schuirmann1987.
+    """
+    difference, tested = paired_difference(left, right), paired_difference(left, right, 0.90)
+    verdict: Verdict = "undecided"
+    if tested.observations < FEWEST:
+        pass
+    elif -margin < tested.low and tested.high < margin:
+        verdict = "equivalent"
+    elif tested.low > margin:
+        verdict = "better"
+    elif tested.high < -margin:
+        verdict = "worse"
+    return Equivalence(difference, tested, margin, verdict)

@@ -5,6 +5,7 @@ from safetensors.torch import load_file, save_file
 
 from innerloop.analysis import ANALYSES
 from innerloop.analysis.values import from_values
+from innerloop.data import load
 from innerloop.runs import open_run
 
 FEW = ("--episodes=3", "--n_queries=4", "--checkpoint=last")
@@ -90,6 +91,21 @@ def test_responsibility_names_the_pictures_to_blame_on_digits(trained):
     page = (trained.folder / "blame.html").read_text()
     assert "Who is to blame for its mistakes" in page
     assert "digits, test classes, 5-way 2-shot" in page
+
+
+def test_the_head_is_read_beside_the_centres_of_the_classes_trained_on_whatever_it_is_tested_on(trained):
+    settings = ("--head_agreement.rates=[2]", "--head_agreement.steps=[]", "--head_agreement.margin=0.05")
+    said = trained("explain", "zeroing", "head_agreement", "--data.name=digits", "--k_shot=2", *settings, *FEW)
+    run = open_run(trained.folder / "zeroing")
+    (kept,) = (each for each in run.explanations() if each.analysis == "head_agreement")
+    found = from_values(ANALYSES["head_agreement"].result, kept.values)
+    classes = load(run.recipe.data).classes("train").class_names
+    assert f"Of the centres of {len(classes)} training classes" in said
+    assert found.clusters.classes == len(classes) != len(load(kept.data).classes("test").class_names)
+    assert (found.margin, [(each.factor, each.steps) for each in found.cells]) == (0.05, [(2.0, found.inner_steps)])
+    assert found.before.readings[0].agreement.mean == 1  # a zero head after one step
+    trained("report", "zeroing", "--out=head.html")
+    assert "The adapted head: what it is" in (trained.folder / "head.html").read_text()
 
 
 def test_all_explains_what_it_can_and_the_report_compares_runs_on_the_same_episodes(trained):

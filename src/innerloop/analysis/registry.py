@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from innerloop.analysis import (
     cosine,
     gradient_penalty,
+    head_agreement,
     inner_lr,
     inner_steps,
     interference,
@@ -108,6 +109,13 @@ ANALYSES: Mapping[str, Analysis] = {
         learned_rates.LearnedInnerRates,
         0,
         of_training=True,
+    ),
+    "head_agreement": Analysis(
+        "what the adapted head is, beside nearest centroids, logistic regression and centres of all training classes",
+        head_agreement.measure,
+        head_agreement.HeadAgreement,
+        200,
+        head_agreement.HeadAgreementSettings,
     ),
 }
 

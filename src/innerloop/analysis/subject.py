@@ -40,6 +40,7 @@ class Subject:
         probes: Returns the episodes, from the first, every time it is called; one at a time in memory.
         run: The run they come from, for what was recorded while it trained; None for a learner without one.
         state: The training state they stand in; None for a learner without one.
+        seen: Returns the side of the data that was trained on; None for a learner without one.
     """
 
     trained: Algorithm
@@ -48,6 +49,7 @@ class Subject:
     probes: Callable[[], Iterable[Probe]]
     run: OpenedRun | None = None
     state: State | None = None
+    seen: Callable[[], Split | Family] | None = None
 
 
 def probes(split: Split | Family, shape: EpisodeShape, seed: int, indices: Iterable[int]) -> Iterable[Probe]:

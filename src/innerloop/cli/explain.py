@@ -11,10 +11,10 @@ from innerloop.analysis.values import to_values
 from innerloop.cli.evaluate import unseen
 from innerloop.cli.parsing import add_data, new_parser, only_given, options, to_data
 from innerloop.cli.places import command_line
-from innerloop.cli.progress import console, counted
-from innerloop.data import DataConfig
+from innerloop.cli.progress import console, counted, watched
+from innerloop.data import DataConfig, load
 from innerloop.data.episode import EpisodeShape
-from innerloop.data.split import TEST
+from innerloop.data.split import TEST, TRAIN
 from innerloop.errors import ConfigError, InnerloopError, unknown_name
 from innerloop.figures.registry import FIGURES
 from innerloop.figures.style import to_pdf, to_png, to_svg
@@ -138,6 +138,7 @@ def explained(
         lambda: probes(split, shape, seed, counted(bar or name, episodes)),
         opened,
         state,
+        lambda: load(opened.recipe.data, watched).split(TRAIN),
     )
     measure = ANALYSES[name].measure
     result = measure(subject) if settings is None else measure(subject, settings)

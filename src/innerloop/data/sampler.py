@@ -141,7 +141,7 @@ def gather(
     """Return the examples of a choice; `rng` is what augmentation draws from."""
     sides = []
     for ids in (choice.support, choice.query):
-        inputs = _inputs(split, choice.classes, ids)
+        inputs = inputs_of(split, choice.classes, ids)
         if augmentation != NONE and rng is not None:
             inputs = augmentation(inputs, rng=rng)
         counts = torch.tensor([len(each) for each in ids])
@@ -149,7 +149,14 @@ def gather(
     return Episode(*sides)
 
 
-def _inputs(split: Split, classes: Sequence[int], ids: Ids) -> Tensor:
+def inputs_of(split: Split, classes: Sequence[int], ids: Ids) -> Tensor:
+    """Return the examples of these classes, class by class, as `draw` gives them.
+
+    Args:
+        split: Where they come from.
+        classes: Which classes.
+        ids: For each of them, which of the split's examples.
+    """
     rows = split.inputs[np.concatenate(ids)]
     if split.turns:
         start = 0

@@ -9,6 +9,7 @@ from innerloop.figures import (
     contrast,
     cosine,
     gradient_penalty,
+    head_agreement,
     inner_lr,
     inner_steps,
     interference,
@@ -30,6 +31,7 @@ FIGURES: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Figure]]] = {
     "inner_lr": inner_lr.draw,
     "gradient_penalty": gradient_penalty.draw,
     "learned_rates": learned_rates.draw,
+    "head_agreement": head_agreement.draw,
 }
 
 # An experiment's drawing maps its one result to figures by name.

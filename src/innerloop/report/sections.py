@@ -7,6 +7,7 @@ from innerloop.report.said import (
     contrast,
     cosine,
     gradient_penalty,
+    head_agreement,
     inner_lr,
     inner_steps,
     interference,
@@ -43,6 +44,7 @@ SECTIONS: Mapping[str, Section] = {
     "inner_lr": Section(inner_lr.TITLE, inner_lr.say, inner_lr.captions),
     "gradient_penalty": Section(gradient_penalty.TITLE, gradient_penalty.say, gradient_penalty.captions),
     "learned_rates": Section(learned_rates.TITLE, learned_rates.say, learned_rates.captions),
+    "head_agreement": Section(head_agreement.TITLE, head_agreement.say, head_agreement.captions),
 }
 
 
