@@ -52,12 +52,21 @@ def test_no_batch_is_larger_than_what_fits_and_every_example_is_seen_once(vector
     assert sorted(sizes) == [3, 3, 4, 4]
 
 
-def test_where_the_batch_counts_classes_are_mixed_in_it():
+def test_where_all_fit_in_one_batch_centres_are_those_of_all_examples_together():
     data, (learner, params) = made_up_data(n_classes=9, per_class=6), conv_learner()
     split = data.split("train")
     found = global_centres(learner, params, split, 100, "inner_product")
     together = learner.features(params, inputs_of(split, range(3), split.members))
     torch.testing.assert_close(found.means, together.reshape(3, 6, -1).mean(1))
+
+
+def test_batches_are_mixed_of_all_classes(monkeypatch):
+    data, (learner, params) = made_up_data(n_classes=9, per_class=20), conv_learner()
+    monkeypatch.setattr(module, "TOGETHER", 15)
+    batches, usual = [], inputs_of
+    monkeypatch.setattr(module, "inputs_of", lambda *given: batches.append(given[1]) or usual(*given))
+    global_centres(learner, params, data.split("train"), 100, "inner_product")
+    assert batches == [(0, 1, 2)] * 4
 
 
 def test_turned_classes_have_centres_of_their_own():

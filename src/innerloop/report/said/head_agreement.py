@@ -100,8 +100,8 @@ def _points(gap: Equivalence) -> str:
 
 
 def _signed(value: float) -> str:
-    points = round(100 * value, 1) + 0.0  # no -0.0
-    return f"{points:+.1f}" if points else "0.0"
+    points = round(100 * value, 1)
+    return f"{points:+.1f}" if points else "0.0"  # and no -0.0
 
 
 def _agreement(side: Side) -> str:
