@@ -125,6 +125,13 @@ def test_every_engine_says_what_the_loop_says_of_either_order(engine, order, hea
     assert (flat(found.gradient) - flat(truth)).norm() <= 1e-10 * flat(truth).norm()
 
 
+def test_at_either_order_layers_are_those_that_can_be_differentiated_twice_with_channels_last():
+    for order in ("second", "first"):
+        algorithm, batch = penalised(conv_learner()[0], order), (image_episode(),)
+        params = {name: value.double() for name, value in algorithm.initial_params().items()}
+        assert build_engine(EngineConfig("loop"), algorithm, params, batch).channels_last
+
+
 def test_first_order_until_some_outer_step_and_second_order_from_there_on():
     learner, params = smooth_learner()
     switching = penalised(learner, second_from=3)

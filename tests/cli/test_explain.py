@@ -184,6 +184,10 @@ def test_features_that_are_not_finite_are_one_line(trained, small):
         (["random", "contrast", "--k_shot=99"], "ask for fewer shots"),
         (["random", "contrast", "--inner_lr=0.1"], "expected no --inner_lr or --inner_steps for contrast, got one"),
         (["random", "responsibility", "--inner_steps=0"], "in which the support takes part, got 0 steps"),
+        (
+            ["random", "gradient_penalty", "--gradient_penalty.rates=[0.1,0.1]"],
+            "every rate once in gradient_penalty.rates, got 0.1",
+        ),
         (["random", "responsibility", "--responsibility.shown=-1"], "of at least 0, got -1"),
         (["random", "responsibility", "--responsibility.showed=1"], "Did you mean 'responsibility.shown'?"),
     ],
