@@ -108,6 +108,20 @@ WORLDS = (
 )
 
 
+# Few rates and steps, where the usual ones are many; the command's own test has those.
+FEW = {
+    "inner_lr": {"rates": (-0.1, 3.0), "most": 2},
+    "gradient_penalty": {"rates": (-0.1, 0.01)},
+    "head_agreement": {"rates": (0.25, 4.0), "steps": (2,)},
+}
+
+
+def settings_of(name):
+    """Return what the analysis is called with beside its subject."""
+    kind = ANALYSES[name].settings
+    return () if kind is None else (kind(**FEW.get(name, {})),)
+
+
 # Interference traces what a run recorded, so only a run will do.
 CASES = [(name, where) for name in ANALYSES for where in WORLDS if name != "interference" or where == "a run"]
 # Learned rates are told of learners that have learned some.
@@ -124,11 +138,10 @@ def test_every_analysis_goes_to_json_and_back_and_is_drawn_and_told(name, where,
         subject = Subject(algorithm, algorithm, params, probes_of(episodes))
     analysis = ANALYSES[name]
     if name in ("memorization", "responsibility") and where == "no inner step":
-        given = () if analysis.settings is None else (analysis.settings(),)
         with pytest.raises(ConfigError, match=r"expected an inner loop .*, got 0 steps"):
-            analysis.measure(subject, *given)
+            analysis.measure(subject, *settings_of(name))
         return
-    result = analysis.measure(subject) if analysis.settings is None else analysis.measure(subject, analysis.settings())
+    result = analysis.measure(subject, *settings_of(name))
     text = json.dumps(to_values(result), allow_nan=False)
     assert from_values(analysis.result, json.loads(text)) == result
     for results in ({"one": result}, {"one": result, "an other": result}):
@@ -147,7 +160,7 @@ def test_every_analysis_goes_to_json_and_back_and_is_drawn_and_told(name, where,
 def test_every_analysis_repeats_to_the_last_digit(name, run, rated):
     run = rated if name == "learned_rates" else run
     analysis = ANALYSES[name]
-    arguments = () if analysis.settings is None else (analysis.settings(),)
+    arguments = settings_of(name)
     first, again = (to_values(analysis.measure(of_run(run), *arguments)) for _ in range(2))
     assert first == again
 
