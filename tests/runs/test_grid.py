@@ -127,6 +127,8 @@ def test_every_grid_that_ships_reads_and_all_its_cells_are_recipes(request):
         "omniglot-bf16": 6,
         "omniglot-contrastive": 33,
         "omniglot-gradient-penalty": 96,
+        "omniglot-heads": 12,
+        "omniglot-inner-lr": 36,
         "omniglot-inner-steps": 45,
         "omniglot-interference-sources": 12,
         "tiny-imagenet-single-task": 30,
