@@ -133,8 +133,8 @@ def test_the_best_cell_and_those_as_good_are_found_in_pairs():
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"rates": (0.1, 0.0)}, "finite and not 0, got 0; leave it out"),
-        ({"rates": (0.1, float("inf"))}, "finite and not 0, got inf"),
+        ({"rates": (0.1, 0.0)}, "other than 0, got 0; leave it out"),
+        ({"rates": (0.1, float("inf"))}, "expected finite rates, got inf"),
         ({"rates": (0.1, -0.1, 0.1)}, "every rate once, got 0.1 twice"),
         ({"rates": ()}, "rates to try, got none"),
         ({"most": 0}, "at least 1 inner step to try, got most=0"),
@@ -148,7 +148,7 @@ def test_a_grid_of_nothing_zero_or_twice_is_refused(settings, said):
 def test_what_has_no_rate_to_choose_or_no_class_to_tell_is_refused():
     learner, params = conv_learner()
     learned = algorithm_of("meta_sgd", learner)
-    with pytest.raises(ConfigError, match="no inner_lr where rates are learned"):
+    with pytest.raises(ConfigError, match="one rate that can be varied for inner_lr, got learned rates"):
         measure(Subject(learned, learned, learned.initial_params(), probes_of(EPISODES)), FEW)
     with pytest.raises(ConfigError, match="moves something, got rate 0"):
         measure(subject_of(algorithm_of("fomaml", learner, lr=0.0), params), FEW)

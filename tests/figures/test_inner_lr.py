@@ -71,3 +71,10 @@ def test_a_grid_of_rates_shows_training_upwards_and_what_has_no_value():
         if line.get_marker() in "*."
     }
     assert marks == {("*", 1, 1), (".", 0, 1)}
+
+
+@pytest.mark.parametrize("rates", [RATES, (-0.4, -0.1, 0.1, 0.4), (-1e30, -0.1, 0.1, 1e30)])
+def test_every_axis_of_rates_has_ticks_of_both_signs(rates):
+    ticks = draw({"a": replace(RANDOM, rates=rates, test_lr=0.1)})["by_rate"].axes[0].get_xticks()
+    assert set(ticks) <= set(rates)
+    assert {np.sign(tick) for tick in ticks} == {-1, 1}

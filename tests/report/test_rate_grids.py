@@ -6,6 +6,7 @@ from innerloop.analysis.inner_lr import InnerLr, InnerLrSettings, arm
 from innerloop.analysis.values import to_values
 from innerloop.data import DataConfig
 from innerloop.report.rate_grids import rate_grids, sentences, shown
+from innerloop.report.words import runs_of
 from innerloop.runs import KeptExplanation, OpenedRun, Recipe, RunDirectory, keep_explanation
 from innerloop.runs.grid import Cell
 from innerloop.runs.outcome import Outcome
@@ -75,3 +76,10 @@ def test_the_rates_that_are_usual_are_both_signs_of_the_same_sizes():
     rates = InnerLrSettings().rates
     assert sorted(rates) == list(rates)
     assert sorted(-rate for rate in rates) == list(rates)
+
+
+def test_chosen_numbers_are_told_as_runs_of_neighbours_among_those_tried():
+    tried = (-10.0, -0.1, 0.01, 0.1, 0.4)
+    assert runs_of({-10.0, 0.01, 0.1}, tried) == "-10 and 0.01 to 0.1"
+    assert runs_of({-0.1}, tried) == "-0.1"
+    assert runs_of(tried, tried) == "-10 to 0.4"

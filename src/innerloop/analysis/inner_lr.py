@@ -55,11 +55,10 @@ class InnerLrSettings:
         if not self.rates:
             raise ConfigError("expected rates to try, got none; ask for some of both signs, -0.1 and 0.1 say")
         for rate in self.rates:
-            if rate == 0 or not np.isfinite(rate):
-                raise ConfigError(
-                    f"expected rates that are finite and not 0, got {rate:g}; leave it out, as a rate of 0 is what 0 "
-                    "inner steps show"
-                )
+            if not np.isfinite(rate):
+                raise ConfigError(f"expected finite rates, got {rate:g}; 0.001 to 10 of both signs are usual")
+        if 0 in self.rates:
+            raise ConfigError("expected rates other than 0, got 0; leave it out, as 0 inner steps show the same")
         if twice := sorted({rate for rate in self.rates if self.rates.count(rate) > 1}):
             raise ConfigError(f"expected every rate once, got {twice[0]:g} twice; leave one out")
 
@@ -74,7 +73,7 @@ class RateArm:
         diverged: In how many episodes predictions are not finite.
         best: Row and column of the highest mean accuracy; the lowest rate and the fewest steps of those that share it.
         as_good: All that are not significantly worse, the best among them, in pairs over episodes and not corrected for
-            how many are compared; None for a single episode.
+            how many are compared; 0 steps, the same at every rate, stand for the lowest alone. None for one episode.
     """
 
     accuracy: Grid
@@ -149,7 +148,12 @@ def measure(subject: Subject, settings: InnerLrSettings | None = None) -> InnerL
     """
     settings = settings or InnerLrSettings()
     algorithm, inner, learner = subject.tested, subject.tested.inner, subject.tested.learner
-    algorithm.with_inner(lr=1.0)  # refuses learned rates and rates by name
+    if inner.learned_rates != "none" or inner.lr_of:
+        own_rates = "learned rates" if inner.learned_rates != "none" else "rates by name (inner.lr_of)"
+        raise ConfigError(
+            f"expected one rate that can be varied for inner_lr, got {own_rates}; explain a run with "
+            "one, or its learned_rates"
+        )
     if inner.lr == 0 or not algorithm.names:
         raise ConfigError(f"expected an inner loop that moves something, got rate {inner.lr:g}; choose another rate")
     own = inner.start == "params"
@@ -198,7 +202,9 @@ def arm(scores: NDArray[np.float64]) -> RateArm:
     lost: NDArray[np.bool_] = np.asarray(np.isnan(scores).any(-1))
     if lost.any(0).all():
         raise DivergedError("expected finite predictions at some rate, got none; try smaller rates")
-    ranked = ranking(np.where(lost, np.nan, scores[..., 0]).reshape(episodes, -1))
+    # 0 steps are one cell, whatever the rate.
+    once = lost | ((np.arange(columns) == 0) & (np.arange(rates) > 0)[:, None])
+    ranked = ranking(np.where(once, np.nan, scores[..., 0]).reshape(episodes, -1))
 
     def grid(measure: int) -> Grid:
         return tuple(

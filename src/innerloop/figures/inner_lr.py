@@ -1,6 +1,7 @@
 """Accuracy by rate of adaptation and inner steps: a map a run, lines over rates, and by rate of training."""
 
 from collections.abc import Mapping, Sequence
+from math import ceil
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -82,13 +83,12 @@ def _by_rate(results: Mapping[str, InnerLr], zeroed: bool) -> Figure:
 
 
 def _decades(results: Mapping[str, InnerLr], least: float) -> tuple[list[float], list[str]]:
-    """Return powers of ten of both signs as ticks, every other one where there are many."""
-    most = max(abs(rate) for each in results.values() for rate in each.rates)
-    first, last = (round(float(np.log10(end))) for end in (least, most))
-    powers = range(
-        last, first - (last == first), -1 if last - first < 3 else -2
-    )  # the smallest of both signs would touch
-    ticks = [sign * 10.0**power for power in powers for sign in (-1, 1)]
+    """Return sizes that were tried, of both signs, as ticks: from the largest on, four at most."""
+    sizes = sorted({abs(rate) for each in results.values() for rate in each.rates}, reverse=True)
+    chosen = sizes[:: ceil(len(sizes) / 4)]
+    if chosen[-1] == least and sizes[0] > 100 * least:
+        chosen.pop()  # both signs of the smallest would touch
+    ticks = [sign * size for size in chosen for sign in (-1, 1)]
     return ticks, [f"{tick:g}" for tick in ticks]
 
 

@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from html import escape
 
-from innerloop.analysis.inner_lr import InnerLr
+from innerloop.analysis.inner_lr import InnerLr, Place
 from innerloop.analysis.rate_grid import RateGrid, rate_grid
 from innerloop.analysis.values import from_values
 from innerloop.errors import ConfigError
 from innerloop.figures.inner_lr import grid as drawn
 from innerloop.figures.style import to_svg
 from innerloop.report.html import card, section
-from innerloop.report.words import capital, listed, percent
+from innerloop.report.words import capital, percent, runs_of
 from innerloop.runs.grid import settings_of
 from innerloop.runs.outcome import Outcome
 from innerloop.statistics import Interval
@@ -98,17 +98,24 @@ def _said(found: RateGrid) -> str:
         f"{_mean(found, best)}"
     ]
     if found.as_good is not None:
-        trained = sorted({found.training[each] for each, _ in found.as_good})
-        adapted = sorted({found.adaptation[each] for _, each in found.as_good})
-        said.append(
-            f"{len(found.as_good)} of {len(found.training) * len(found.adaptation)} cells are not significantly worse "
-            f"over {len(found.seeds)} seeds, trained at {listed([f'{rate:g}' for rate in trained])}, adapted at "
-            f"{adapted[0]:g} to {adapted[-1]:g}"
-        )
+        said.append(_as_good(found, found.as_good))
     for what, rates, axis in (("training", found.training, 0), ("adaptation", found.adaptation, 1)):
         if rates[found.best[axis]] > 0 and rates[0] < 0:
             said.append(_best_negative(found, what, axis))
     return "; ".join(said) + f" (guessing: {100 * found.chance:.1f}%)."
+
+
+def _as_good(found: RateGrid, cells: Sequence[Place]) -> str:
+    """Say which other cells are not significantly worse, by rate of training."""
+    others = f"{len(cells) - 1} of {len(found.training) * len(found.adaptation) - 1} others are not significantly worse"
+    adapted: dict[float, set[float]] = {}
+    for row, column in cells:
+        adapted.setdefault(found.training[row], set()).add(found.adaptation[column])
+    parts = [
+        f"trained at {rate:g} and adapted at {runs_of(columns, found.adaptation)}"
+        for rate, columns in sorted(adapted.items())
+    ]
+    return f"{others} over {len(found.seeds)} seeds ({'; '.join(parts)}, the best among them)"
 
 
 def _best_negative(found: RateGrid, what: str, axis: int) -> str:

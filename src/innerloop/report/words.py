@@ -1,6 +1,6 @@
 """Numbers and lists as words."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from innerloop.inner import LearnedRates, Start
 from innerloop.statistics import Interval
@@ -73,3 +73,15 @@ def listed(parts: Sequence[str]) -> str:
 def capital(text: str) -> str:
     """Return the text with its first letter in upper case, the rest untouched."""
     return text[:1].upper() + text[1:]
+
+
+def runs_of(chosen: Collection[float], tried: Sequence[float]) -> str:
+    """Return numbers as the runs of neighbours they make among those tried: `-10 and 0.01 to 0.4`."""
+    runs: list[list[float]] = []
+    for before, number in zip([None, *tried], tried, strict=False):
+        if number in chosen:
+            if before is not None and before in chosen:
+                runs[-1].append(number)
+            else:
+                runs.append([number])
+    return listed([f"{run[0]:g}" if len(run) == 1 else f"{run[0]:g} to {run[-1]:g}" for run in runs])

@@ -30,9 +30,9 @@ def test_the_best_cell_is_said_with_what_is_as_good_and_what_negative_rates_do()
     lines = say({"random": RANDOM, "zeroing": ZERO}).split("\n")
     assert lines[0].startswith(
         "With the head as trained, the best cell over rates and inner steps is 70.0 ± 0.1% for the random at rate 0.1 "
-        "and 1 step (all 7 others are significantly worse; it is its own test), and of "
+        "and 1 step (all 4 others are significantly worse; it is its own test), and of "
         "negative rates 15.0 ± 0.1% at -0.01 and 1 step, significantly worse (guessing: 20.0%); 60.0 ± 0.0% for the "
-        "zeroing at rate 0.01 and 1 step (1 of 7 others are not significantly worse, at rates from 0.01 to 0.1; its "
+        "zeroing at rate 0.01 and 1 step (1 of 4 others are not significantly worse, at rates 0.01 to 0.1; its "
         "own test (rate 0.1, 1 step) is one of them), and of negative rates 5.0 ± 0.1% at -0.1"
     )
     assert lines[1].startswith("With the head zeroed before adaptation, the best cell")
@@ -49,7 +49,7 @@ def test_the_best_cell_is_said_with_what_is_as_good_and_what_negative_rates_do()
 
 def test_a_negative_rate_that_is_best_or_as_good_is_said_to_be():
     best = replace(RANDOM, as_trained=arm_of([[0.2, 0.7], [0.2, 0.15], [0.2, 0.5], [0.2, 0.1]]))
-    assert "at rate -0.1 and 1 step (all 7 others" in say({"a": best})
+    assert "at rate -0.1 and 1 step (all 4 others" in say({"a": best})
     assert "its own test (rate 0.1, 1 step) is significantly worse), a negative rate." in say({"a": best})
     close = replace(RANDOM, as_trained=arm_of([[0.2, 0.69999], [0.2, 0.15], [0.2, 0.5], [0.2, 0.7]]))
     assert "of negative rates 70.0 ± 0.1% at -0.1 and 1 step, not significantly worse" in say({"a": close})

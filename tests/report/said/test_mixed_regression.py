@@ -56,7 +56,9 @@ def test_a_loss_and_a_gain_that_is_not_told_from_zero_are_said_as_such(gain, wor
 
 def test_a_formula_that_misses_is_said_to():
     off = replace(RESULT.over, departure=(interval(0.01, 0.002), interval(0.001)))
-    assert "by +0.01000 ± 0.00200 where it is furthest off, at -1: told from 0." in say(replace(RESULT, over=off))
+    assert "by +0.01000 ± 0.00200 where it is furthest off, at -1: told from 0 at 5%, as one of 2 " in say(
+        replace(RESULT, over=off)
+    )
 
 
 def test_worlds_without_noise_and_spread_are_told():

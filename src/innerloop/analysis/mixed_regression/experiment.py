@@ -6,7 +6,6 @@ rates. Test losses are simulated, not computed from distances, so that G1 is tes
 Source: bernacchia2021.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +26,8 @@ AT_ONCE = 50  # worlds: what is drawn of them fits into a cache's memory many ti
 
 OVER = Regression(dimensions=60, tasks=3, inner_points=30, outer_points=2, test_points=20)
 UNDER = Regression(dimensions=20, tasks=40, inner_points=30, outer_points=5, test_points=20)
+
+LARGEST = 1e6  # of a rate: its fourth power still leaves digits to tell losses apart
 
 
 @dataclass(frozen=True)
@@ -67,8 +68,10 @@ class MixedRegressionSettings:
         for name in ("training_rates", "adaptation_rates"):
             _check_rates(name, getattr(self, name))
         for name in ("training_rate", "adaptation_rate"):
-            if not math.isfinite(getattr(self, name) or 0):
-                raise ConfigError(f"expected {name}, a finite number, got {getattr(self, name)}; -1 to 1 is usual")
+            if not abs(getattr(self, name) or 0) <= LARGEST:
+                raise ConfigError(
+                    f"expected {name} of a size up to {LARGEST:g}, got {getattr(self, name)}; -1 to 1 is usual"
+                )
         if self.over.noise == 0:
             raise ConfigError(
                 "expected over.noise above 0, got 0; without noise all training rates of an over-parameterised world "
@@ -251,8 +254,8 @@ def _check_rates(name: str, rates: Sequence[Any]) -> None:
     if not rates:
         raise ConfigError(f"expected rates in {name}, got none; [-1,0,1] is a beginning")
     for rate in rates:
-        if not math.isfinite(rate):
-            raise ConfigError(f"expected finite rates in {name}, got {rate}; -1 to 1 is usual")
+        if not abs(rate) <= LARGEST:
+            raise ConfigError(f"expected rates of a size up to {LARGEST:g} in {name}, got {rate:g}; -1 to 1 is usual")
     twice = [rate for rate in rates if list(rates).count(rate) > 1]
     if twice:
         raise ConfigError(f"expected every rate once in {name}, got {twice[0]:g} twice; leave one out")

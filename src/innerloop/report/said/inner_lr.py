@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from innerloop.analysis.inner_lr import InnerLr, Place, RateArm
 from innerloop.figures.inner_lr import MAPS
-from innerloop.report.words import capital, listed, share
+from innerloop.report.words import capital, listed, runs_of, share
 from innerloop.statistics import Interval
 
 TITLE = "The inner rate: which sign and size are best in adaptation"
@@ -58,18 +58,20 @@ def _best(how: str, arms: Mapping[str, tuple[InnerLr, RateArm]]) -> str:
 def _as_good(each: InnerLr, arm: RateArm) -> str:
     if arm.as_good is None:
         return " (one episode cannot tell which others are as good)"
-    count = sum(cell is not None for row in arm.accuracy for cell in row)
-    rates = sorted({each.rates[row] for row, column in arm.as_good if column})
+    # 0 steps are one cell, whatever the rate.
+    count = 1 + sum(cell is not None for row in arm.accuracy for cell in row[1:])
+    finite = "finite " if any(any(row) for row in arm.diverged) else ""
+    rates = {each.rates[row] for row, column in arm.as_good if column}
     own = f"its own test (rate {each.test_lr:g}, {_steps(each.tested[1])}) is "
     if each.tested == arm.best:
         usual = "it is its own test"
     else:
         usual = own + ("one of them" if each.tested in arm.as_good else "significantly worse")
-    spread = f", at rates from {rates[0]:g} to {rates[-1]:g}" if len(rates) > 1 else ""
+    spread = f", at rates {runs_of(rates, each.rates)}" if len(rates) > 1 else ""
     others = len(arm.as_good) - 1
     if not others:
-        return f" (all {count - 1} others are significantly worse; {usual})"
-    return f" ({others} of {count - 1} others are not significantly worse{spread}; {usual})"
+        return f" (all {count - 1} {finite}others are significantly worse; {usual})"
+    return f" ({others} of {count - 1} {finite}others are not significantly worse{spread}; {usual})"
 
 
 def _negative(each: InnerLr, arm: RateArm) -> str:

@@ -69,4 +69,6 @@ def _missed(found: Regime) -> str:
         key=lambda each: abs(each[1].mean) / (each[1].half_width or 1.0),
     )
     told = "told from 0" if worst.low > 0 or worst.high < 0 else "not told from 0"
+    if told == "told from 0" and len(found.departure) > 1:
+        told += f" at 5%, as one of {len(found.departure)} rates may be by chance"
     return f"{worst.mean:+.5f} ± {worst.half_width:.5f} where it is furthest off, at {rate:g}: {told}"
