@@ -73,3 +73,12 @@ def test_rates_of_zero_and_many_layers_of_long_names_are_drawn():
     assert to_png(figure)[:4] == b"\x89PNG"
     assert len(figure.axes[0].get_yticklabels()[0].get_text()) == 30
     assert figure.get_figheight() > 10
+
+
+def test_the_share_of_negative_rates_is_drawn_from_zero_up_even_where_none_is():
+    above = (Rates(0.1, 0.1, 0.1, 0.0),)
+    none = LearnedInnerRates("layer", 10, (0, 10), (Layer("one", "body", 1, above, above, (above, above)),))
+    figures = draw({"a": none})
+    low, high = figures["negative"].axes[0].get_ylim()
+    assert low == 0
+    assert high >= 1

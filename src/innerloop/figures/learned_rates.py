@@ -31,6 +31,8 @@ def draw(results: Mapping[str, LearnedInnerRates]) -> dict[str, Figure]:
     shares = {label: (each.recorded, _negative(each)) for label, each in results.items() if len(each.recorded) > 1}
     if shares:
         figures["negative"] = curves(shares, "rates below 0, %", percent=True, zero=True)
+        axes = figures["negative"].axes[0]
+        axes.set_ylim(0, max(1.0, axes.get_ylim()[1]))  # a share, and not less than one of a hundred
     return figures
 
 
