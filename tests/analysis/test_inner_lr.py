@@ -158,3 +158,10 @@ def test_what_has_no_rate_to_choose_or_no_class_to_tell_is_refused():
     one = Episode(*(Examples(side.inputs[:2], side.targets[:2]) for side in EPISODES[0]))
     with pytest.raises(DataError, match="two classes or more, got one in episode 1"):
         measure(subject_of(algorithm, params, [EPISODES[0], one]), FEW)
+
+
+def test_no_step_is_one_cell_whatever_the_rate():
+    scores = np.array([[0.6, 0.5], [0.6, 0.4]]) + np.linspace(-0.01, 0.01, 8)[:, None, None]
+    found = arm(np.stack([scores, scores], axis=-1))
+    assert (found.best, found.as_good) == ((0, 0), ((0, 0),))
+    assert found.accuracy[1][0].mean == pytest.approx(0.6)
