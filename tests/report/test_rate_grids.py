@@ -83,3 +83,17 @@ def test_chosen_numbers_are_told_as_runs_of_neighbours_among_those_tried():
     assert runs_of({-10.0, 0.01, 0.1}, tried) == "-10 and 0.01 to 0.1"
     assert runs_of({-0.1}, tried) == "-0.1"
     assert runs_of(tried, tried) == "-10 to 0.4"
+
+
+def test_an_explanation_with_long_settings_has_a_folder_name_that_disks_take_and_that_tells_it_apart():
+    def name_of(rates):
+        settings = {"rates": rates, "most": 10}
+        shape = Recipe().episode
+        return KeptExplanation(
+            "inner_lr", "sweep", "last", 5, DataConfig(), "test", shape, 6, 0, 0.1, 1, True, settings, {}
+        ).name  # fmt: skip
+
+    many = tuple(number / 1000 for number in range(1, 200))
+    assert len(name_of(many)) < 255
+    assert name_of(many) != name_of(many[:-1])
+    assert "rates-(0.1-0.2)-most-10" in name_of((0.1, 0.2))

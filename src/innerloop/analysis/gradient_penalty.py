@@ -33,8 +33,6 @@ from innerloop.params import add, dot, norm, select
 from innerloop.shapes import Params
 from innerloop.statistics import Interval, mean_interval
 
-# Episodes that are drawn and expanded together, on all cores.
-TOGETHER = 20
 SIZES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
 # What is larger is no number for the learners themselves, which train in float32.
 LARGEST = torch.finfo(torch.float32).max
@@ -223,8 +221,7 @@ def measure(subject: Subject, settings: GradientPenaltySettings | None = None) -
 def _table(algorithm: Algorithm, subject: Subject, rates: Sequence[float]) -> tuple[Tensor, Tensor]:
     """Return the numbers of `Slopes` [episode number], and those of `at_rate` [rate episode number]."""
     workers, rows = Workers(algorithm, cores()), list[Tensor]()
-    remaining = iter(subject.probes())
-    while probes := list(islice(remaining, TOGETHER)):
+    for probes in subject.some_at_a_time():
         rows.append(workers.each(partial(_numbers, rates), subject.params, tuple(probe.episode for probe in probes)))
         finite = rows[-1][:, Slopes._fields.index("product")].isfinite()
         if not bool(finite.all()):

@@ -10,7 +10,6 @@ Source: THEORY E1 (ours, on kao2022's view of the head); bernacchia2021 for rate
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 
 import numpy as np
 import torch
@@ -27,9 +26,9 @@ from innerloop.inner import accuracy
 from innerloop.params import norm, zeroed
 from innerloop.shapes import Params
 from innerloop.statistics import Interval, mean_interval, ranking
+from innerloop.training import zeroing_changes_nothing
 
 MAGNITUDES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
-TOGETHER = 20  # episodes that are handed to the engine at once
 
 Grid = tuple[tuple[Interval | None, ...], ...]
 Place = tuple[int, int]
@@ -156,11 +155,10 @@ def measure(subject: Subject, settings: InnerLrSettings | None = None) -> InnerL
         )
     if inner.lr == 0 or not algorithm.names:
         raise ConfigError(f"expected an inner loop that moves something, got rate {inner.lr:g}; choose another rate")
-    own = inner.start == "params"
     without_head = zeroed(subject.params, learner.head_names)
-    is_zero = not own or not any(bool(subject.params[name].any()) for name in learner.head_names)
+    is_zero = zeroing_changes_nothing(algorithm, subject.params)
     rates = tuple(sorted({*settings.rates, inner.lr, -inner.lr}))
-    moves_head = own and bool(algorithm.names & learner.head_names)
+    moves_head = inner.start == "params" and bool(algorithm.names & learner.head_names)
     engine, scored = Chosen(EngineConfig().of_tests, algorithm), _scored(rates, settings.most)
     found: list[Tensor] = []
     zero: list[Tensor] = []
@@ -226,8 +224,7 @@ def arm(scores: NDArray[np.float64]) -> RateArm:
 
 def _batches(subject: Subject) -> Iterator[tuple[Batch, list[int]]]:
     """Yield the probe episodes, some at a time, with the ways of each."""
-    probes = iter(subject.probes())
-    while several := list(islice(probes, TOGETHER)):
+    for several in subject.some_at_a_time():
         ways = [len(slots_of(each.episode.support.targets)) for each in several]
         if 1 in ways:
             number = several[ways.index(1)].number

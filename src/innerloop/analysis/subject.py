@@ -1,7 +1,8 @@
 """What an analysis looks at: a learner as it stands, and the episodes it is looked at on."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import NamedTuple
 
 from innerloop.algorithms import Algorithm
@@ -12,7 +13,7 @@ from innerloop.data.split import Split
 from innerloop.errors import ConfigError
 from innerloop.runs import OpenedRun
 from innerloop.shapes import Params
-from innerloop.training import State
+from innerloop.training import TOGETHER, State
 
 
 class Probe(NamedTuple):
@@ -50,6 +51,12 @@ class Subject:
     run: OpenedRun | None = None
     state: State | None = None
     seen: Callable[[], Split | Family] | None = None
+
+    def some_at_a_time(self) -> Iterator[list[Probe]]:
+        """Yield the episodes in groups, each for all cores at once."""
+        remaining = iter(self.probes())
+        while several := list(islice(remaining, TOGETHER)):
+            yield several
 
 
 def probes(split: Split | Family, shape: EpisodeShape, seed: int, indices: Iterable[int]) -> Iterable[Probe]:

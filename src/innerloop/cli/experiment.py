@@ -9,18 +9,15 @@ from jsonargparse import ArgumentParser, Namespace
 
 from innerloop.analysis import EXPERIMENTS
 from innerloop.analysis.values import to_values
-from innerloop.cli.parsing import new_parser
+from innerloop.cli.explain import write_figures
+from innerloop.cli.parsing import AS_GIVEN, new_parser
 from innerloop.cli.places import command_line, new_folder
 from innerloop.cli.progress import console, watched
 from innerloop.errors import RunError, unknown_name
 from innerloop.figures.registry import EXPERIMENT_FIGURES
-from innerloop.figures.style import to_pdf, to_png, to_svg
 from innerloop.report.sections import EXPERIMENT_SECTIONS
 from innerloop.runs.directory import provenance
 from innerloop.runs.files import write_whole
-
-# A tuple is parsed as a list, and a number without a point as a whole one.
-AS_GIVEN = dacite.Config(cast=[tuple], type_hooks={float: float})
 
 
 def parser() -> ArgumentParser:
@@ -53,8 +50,6 @@ def run(parsed: Namespace) -> None:
         "values": to_values(result),
     }
     write_whole(folder / "result.json", json.dumps(kept, allow_nan=False, indent=1) + "\n")
-    for figure, drawn in EXPERIMENT_FIGURES[name](result).items():
-        for ending, turned in (("svg", to_svg), ("pdf", to_pdf), ("png", to_png)):
-            write_whole(folder / f"{figure}.{ending}", turned(drawn))
+    write_figures(folder, EXPERIMENT_FIGURES[name](result))
     console.print(EXPERIMENT_SECTIONS[name].say(result), soft_wrap=True)
     console.print(f"Numbers and figures: {folder}", soft_wrap=True)

@@ -1,5 +1,6 @@
 """`innerloop explain`: measure why a trained learner does what it does, and keep numbers and figures in its run."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -165,7 +166,12 @@ def explained(
 def written(opened: OpenedRun, kept: KeptExplanation, result: Any) -> Path:
     """Write the result and its figures, each as SVG, PDF and PNG, and return where."""
     place = keep_explanation(opened.directory.folder, kept)
-    for name, figure in FIGURES[kept.analysis]({label(opened): result}).items():
-        for ending, turned in (("svg", to_svg), ("pdf", to_pdf), ("png", to_png)):
-            write_whole(place.with_name(f"{name}.{ending}"), turned(figure))
+    write_figures(place.parent, FIGURES[kept.analysis]({label(opened): result}))
     return place.parent
+
+
+def write_figures(folder: Path, figures: Mapping[str, Any]) -> None:
+    """Write figures by name, each as SVG, PDF and PNG."""
+    for name, figure in figures.items():
+        for ending, turned in (("svg", to_svg), ("pdf", to_pdf), ("png", to_png)):
+            write_whole(folder / f"{name}.{ending}", turned(figure))

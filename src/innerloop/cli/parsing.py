@@ -13,6 +13,9 @@ from innerloop.data import DataConfig
 from innerloop.errors import ConfigError, InnerloopError, did_you_mean
 from innerloop.runs import Recipe, from_values
 
+# A tuple is parsed as a list, and a number without a point as a whole one.
+AS_GIVEN = dacite.Config(cast=[tuple], type_hooks={float: float})
+
 
 def new_parser() -> ArgumentParser:
     """Return a parser that raises instead of leaving the program."""

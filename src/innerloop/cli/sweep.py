@@ -18,7 +18,7 @@ from innerloop.analysis import ANALYSES
 from innerloop.analysis.values import to_values as measured
 from innerloop.cli.evaluate import assess
 from innerloop.cli.explain import explained, written
-from innerloop.cli.parsing import new_parser
+from innerloop.cli.parsing import AS_GIVEN, new_parser
 from innerloop.cli.places import command_line
 from innerloop.cli.progress import console, follow, watched
 from innerloop.data import DATASETS, load
@@ -142,7 +142,7 @@ def settings_for(name: str, grid: Grid) -> Any:
     """
     kind = ANALYSES[name].settings
     given = {
-        dotted.removeprefix(f"{name}."): tuple(value) if isinstance(value, list) else value
+        dotted.removeprefix(f"{name}."): value
         for dotted, value in grid.analyses.items()
         if dotted.startswith(f"{name}.")
     }
@@ -153,7 +153,7 @@ def settings_for(name: str, grid: Grid) -> Any:
     if kind is None:
         return None
     try:
-        return dacite.from_dict(kind, given, dacite.Config(strict=True, type_hooks={float: float}))
+        return dacite.from_dict(kind, given, AS_GIVEN)
     except (dacite.DaciteError, TypeError, ValueError) as error:
         raise ConfigError(f"expected other settings of {name} in analyses, got: {error}; correct them") from error
 
@@ -348,7 +348,8 @@ def _tell(folder: Path, grid: Grid, crossed: Sequence[Cell], jobs: Sequence[Job]
     }
     write_whole(folder / NUMBERS, json.dumps(values, allow_nan=False, ensure_ascii=False) + "\n")
     made = f"{command_line()}\n\n{(folder / GRID).read_text(encoding='utf-8')}"
-    write_whole(folder / PAGE, page.render(folder.resolve().name, outcomes, grid.seeds, made, left_out))
+    name = folder.resolve().name
+    write_whole(folder / PAGE, page.render(name, outcomes, grid.seeds, made, left_out, crossed_rates))
     console.print(f"Numbers: {folder / NUMBERS}\nPage:    {folder / PAGE}", soft_wrap=True)
 
 

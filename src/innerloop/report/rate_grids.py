@@ -1,6 +1,6 @@
 """The part of a grid's page that crosses rates of training with rates of adaptation, over seeds."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 
 from innerloop.analysis.inner_lr import InnerLr, Place
@@ -45,12 +45,12 @@ def rate_grids(outcomes: Sequence[Outcome]) -> dict[str, RateGrid]:
     return found
 
 
-def sentences(grids: dict[str, RateGrid]) -> list[str]:
+def sentences(grids: Mapping[str, RateGrid]) -> list[str]:
     """Say of each grid where it is best, what is as good, and how the best negative rate of training does."""
     return [capital(f"{name}: {_said(found)}") for name, found in grids.items()]
 
 
-def shown(grids: dict[str, RateGrid]) -> str:
+def shown(grids: Mapping[str, RateGrid]) -> str:
     """Return the section, empty where there is no grid."""
     if not grids:
         return ""

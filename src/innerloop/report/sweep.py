@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from math import inf, isinf
 
+from innerloop.analysis.rate_grid import RateGrid
 from innerloop.figures import sweep as figures
 from innerloop.figures.style import to_svg
 from innerloop.figures.training import LABELS, together
@@ -21,7 +22,14 @@ ARMS = ((False, "as trained"), (True, "head zeroed"))
 NAMED = 5  # cells a sentence names before it counts the rest
 
 
-def render(title: str, outcomes: Sequence[Outcome], seeds: Sequence[int], made: str, left_out: Sequence[str]) -> str:
+def render(
+    title: str,
+    outcomes: Sequence[Outcome],
+    seeds: Sequence[int],
+    made: str,
+    left_out: Sequence[str],
+    rates: Mapping[str, RateGrid] | None = None,
+) -> str:
     """Return the page.
 
     Args:
@@ -30,12 +38,13 @@ def render(title: str, outcomes: Sequence[Outcome], seeds: Sequence[int], made: 
         seeds: What every cell is trained for.
         made: The grid's file and the command, as text.
         left_out: What could not be trained, tested or explained, a line each.
+        rates: Rates of training by rates of adaptation, as `rate_grids` finds them in the outcomes.
     """
     body = [
         f"<h1>{escape(title)}</h1>",
         f'<p class="lead">{escape(lead(outcomes, seeds))}</p>',
         *(_tested(group) for group in groups(outcomes)),
-        rate_grids.shown(rate_grids.rate_grids(outcomes)),
+        rate_grids.shown(rates or {}),
         _left_out(left_out),
         _training(outcomes),
         *_analyses(outcomes, seeds[0]),

@@ -1,10 +1,20 @@
 """Training: the outer loop, what becomes of the head between its steps, and how good the result is."""
 
-from innerloop.training.evaluate import Evaluation, EvaluationConfig, Measure, TestHead, evaluate, score_by_step
+from innerloop.training.evaluate import (
+    TOGETHER,
+    Evaluation,
+    EvaluationConfig,
+    Measure,
+    TestHead,
+    evaluate,
+    score_by_step,
+    zeroing_changes_nothing,
+)
 from innerloop.training.head_reset import reset_head
 from innerloop.training.loop import State, TrainingConfig, initial_state, train
 
 __all__ = [
+    "TOGETHER",
     "Evaluation",
     "EvaluationConfig",
     "Measure",
@@ -16,4 +26,5 @@ __all__ = [
     "reset_head",
     "score_by_step",
     "train",
+    "zeroing_changes_nothing",
 ]

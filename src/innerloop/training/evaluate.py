@@ -184,8 +184,7 @@ def evaluate(
     if choices is None:
         check(split, shape)
     without_head = zeroed(params, algorithm.learner.head_names)
-    own = algorithm.inner.start == "params"
-    is_zero = not own or not any(bool(params[name].any()) for name in algorithm.learner.head_names)
+    is_zero = zeroing_changes_nothing(algorithm, params)
     engine = engine or Chosen(EngineConfig().of_tests, algorithm)
     measure: Measure = "accuracy"
     as_trained: list[list[float]] = []
@@ -217,6 +216,12 @@ def evaluate(
         learned_rates=algorithm.inner.learned_rates,
         rates_by_name=bool(algorithm.inner.lr_of),
     )
+
+
+def zeroing_changes_nothing(algorithm: Algorithm, params: Params) -> bool:
+    """Return whether a test with the head zeroed is the test as it is: it is zero, or something takes its place."""
+    made = algorithm.inner.start != "params"
+    return made or not any(bool(params[name].any()) for name in algorithm.learner.head_names)
 
 
 def scores(algorithm: Algorithm, params: Params, episode: Episode) -> Tensor:
