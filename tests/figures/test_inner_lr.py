@@ -78,3 +78,10 @@ def test_every_axis_of_rates_has_ticks_of_both_signs(rates):
     ticks = draw({"a": replace(RANDOM, rates=rates, test_lr=0.1)})["by_rate"].axes[0].get_xticks()
     assert set(ticks) <= set(rates)
     assert {np.sign(tick) for tick in ticks} == {-1, 1}
+
+
+def test_the_smallest_of_many_rates_has_no_tick_since_both_signs_would_touch():
+    rates = (-10.0, -0.1, -0.001, 0.001, 0.1, 10.0)
+    rows = [[0.2, 0.1]] * 6
+    axes = draw({"a": replace(RANDOM, rates=rates, as_trained=arm_of(rows), zeroed=arm_of(rows))})["by_rate"].axes[0]
+    assert sorted(axes.get_xticks()) == [-10.0, -0.1, 0.1, 10.0]

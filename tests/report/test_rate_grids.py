@@ -14,8 +14,8 @@ from innerloop.runs.outcome import Outcome
 RATES = (-0.1, 0.1)
 
 
-def outcome(folder, head, lr, by_seed, steps=1):
-    """A cell whose runs were explained: accuracies at both rates, by seed."""
+def outcome(folder, head, lr, by_seed, steps=1, tested=None):
+    """A cell whose runs were explained: accuracies at both rates, by seed; at another rate of the test if asked."""
     recipe = Recipe()
     recipe = replace(recipe, inner=replace(recipe.inner, lr=lr, steps=steps))
     recipe = replace(recipe, algorithm=replace(recipe.algorithm, head=head)) if head else recipe
@@ -26,7 +26,7 @@ def outcome(folder, head, lr, by_seed, steps=1):
         found = InnerLr(lr, 1, lr, 1, "all", 0.2, RATES, 1, head == "zeroing", 1.0, one, one, None, ())
         place = folder / f"{head}{lr}" / f"seed-{seed}"
         kept = KeptExplanation(
-            "inner_lr", "sweep", "last", 5, DataConfig(), "test", recipe.episode, 6, 0, *recipe.test_loop, True, {},
+            "inner_lr", "sweep", "last", 5, DataConfig(), "test", recipe.episode, 6, 0, *(tested or recipe.test_loop), True, {},
             to_values(found),
         )  # fmt: skip
         keep_explanation(place, kept)
@@ -63,6 +63,14 @@ def test_cells_that_differ_in_the_rate_of_training_alone_make_a_grid_each(tmp_pa
 def test_one_rate_or_none_explained_makes_no_grid(tmp_path):
     assert rate_grids([outcome(tmp_path, None, 0.4, three(0.1, 0.7)), outcome(tmp_path, None, 0.1, {})]) == {}
     assert shown({}) == ""
+
+
+def test_what_was_explained_as_tested_otherwise_than_in_the_sweep_does_not_count(tmp_path):
+    cells = [
+        outcome(tmp_path, None, 0.4, three(0.1, 0.7)),
+        outcome(tmp_path, None, 0.1, three(0.1, 0.6), tested=(9.0, 1)),
+    ]
+    assert rate_grids(cells) == {}
 
 
 def test_one_seed_has_no_intervals_and_tells_no_differences(tmp_path):
