@@ -36,6 +36,7 @@ from innerloop.runs import (
     open_run,
     probe_episodes,
     read_checkpoint,
+    snapshots,
     training_batch,
     write_checkpoint,
 )
@@ -103,6 +104,7 @@ def resume(folder: str, watch: Watch = unwatched, group: Group = ALONE) -> Itera
         if group.leads:
             kept = start.step if directory.last.exists() else -1
             history.keep_until(directory.history, kept)
+            snapshots.keep_until(directory.snapshots, kept)
             heads.keep_until(directory.heads, kept, workshop.algorithm.learner.head_params(workshop.start.params))
     return _driven(run.recipe, workshop, directory, start, best, engine, group)
 
@@ -216,6 +218,8 @@ def _written(
             if recipe.record.heads:
                 heads.append(directory.heads, workshop.algorithm.learner.head_params(state.params))
             recorded = state
+            if snapshots.is_due(recipe.record.snapshots, state.step, recipe.training.steps):
+                snapshots.write(directory.snapshots, state)
             if _due(recipe.record.checkpoint, state.step, recipe.training.steps):
                 write_checkpoint(directory.last, state, best)
                 saved = state

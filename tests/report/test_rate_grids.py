@@ -26,8 +26,8 @@ def outcome(folder, head, lr, by_seed, steps=1, tested=None):
         found = InnerLr(lr, 1, lr, 1, "all", 0.2, RATES, 1, head == "zeroing", 1.0, one, one, None, ())
         place = folder / f"{head}{lr}" / f"seed-{seed}"
         kept = KeptExplanation(
-            "inner_lr", "sweep", "last", 5, DataConfig(), "test", recipe.episode, 6, 0, *(tested or recipe.test_loop), True, {},
-            to_values(found),
+            "inner_lr", "sweep", "last", 5, DataConfig(), "test", recipe.episode, 6, 0, *(tested or recipe.test_loop),
+            True, {}, to_values(found),
         )  # fmt: skip
         keep_explanation(place, kept)
         runs[seed] = OpenedRun(RunDirectory(place), replace(recipe, seed=seed), [], {})

@@ -1,6 +1,6 @@
 """Runs: every file of a run is written and read here."""
 
-from innerloop.runs import heads, history
+from innerloop.runs import heads, history, snapshots
 from innerloop.runs.checkpoint import Best, read_checkpoint, write_checkpoint
 from innerloop.runs.directory import RunDirectory
 from innerloop.runs.explanation import KeptExplanation
@@ -40,6 +40,7 @@ __all__ = [
     "open_together",
     "probe_episodes",
     "read_checkpoint",
+    "snapshots",
     "training_batch",
     "untrained",
     "write_checkpoint",

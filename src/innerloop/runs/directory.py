@@ -4,6 +4,7 @@
     run.json               what made it: versions, command, machine, time
     history.jsonl          one line for every outer step
     heads.bin              the head before every outer step, where the recipe asks for it
+    snapshots/             the meta-parameters at some outer steps on the way
     last.safetensors       the newest saved state, to continue from
     best.safetensors       the state with the best meta-validation accuracy
     evaluation-*.json      accuracy on unseen classes, episode by episode
@@ -38,6 +39,7 @@ class RunDirectory:
         self.about = self.folder / "run.json"
         self.history = self.folder / "history.jsonl"
         self.heads = self.folder / "heads.bin"
+        self.snapshots = self.folder / "snapshots"
         self.last = self.folder / "last.safetensors"
         self.best = self.folder / "best.safetensors"
 

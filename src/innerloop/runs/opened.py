@@ -14,11 +14,12 @@ from innerloop.data.family import Family
 from innerloop.data.manifest import Manifest
 from innerloop.data.split import Split
 from innerloop.errors import ConfigError, RunError
-from innerloop.runs import explanation, history
+from innerloop.runs import explanation, history, snapshots
 from innerloop.runs.checkpoint import read_checkpoint
 from innerloop.runs.directory import RunDirectory
 from innerloop.runs.files import write_whole
 from innerloop.runs.recipe import Recipe, from_yaml, untrained
+from innerloop.shapes import Params
 from innerloop.training import Evaluation, State
 
 Which = Literal["best", "last"]
@@ -53,6 +54,18 @@ class OpenedRun:
     def state(self, which: Which = "best") -> State:
         """Read a checkpoint."""
         return read_checkpoint(self.directory.best if self.chosen(which) == "best" else self.directory.last)[0]
+
+    def snapshots(self) -> tuple[int, ...]:
+        """Return the outer steps whose parameters were kept on the way; none for a run from before that was done."""
+        return snapshots.kept(self.directory.snapshots)
+
+    def snapshot(self, step: int) -> Params:
+        """Read the meta-parameters as they were after one of these outer steps.
+
+        Raises:
+            RunError: They were not kept, or the file is damaged.
+        """
+        return snapshots.read(self.directory.snapshots, step)
 
     def chosen(self, which: Which) -> Which:
         """Return which checkpoint is meant: a run that validated nothing has no best, and its last is taken."""

@@ -81,6 +81,8 @@ class RecordConfig:
         probe_episodes: How many probe episodes.
         probes: `validation`: drawn from meta-validation. `training`: the first that training itself sees.
         checkpoint: The last state; also written at the end and on interruption.
+        snapshots: The meta-parameters as they are then, for what looks back along training (`explain RUN landscape`);
+            by default after 1, 2, 5, 10, 20, 50, ... outer steps, and also at the start and the end.
         heads: Whether the head is kept as it is before every outer step, so that interference can be traced to the
             outer steps it came from (`explain RUN interference`).
     """
@@ -93,12 +95,13 @@ class RecordConfig:
     probe_episodes: int = 8
     probes: Probes = "validation"
     checkpoint: int = 50
+    snapshots: int | None = None
     heads: bool = False
 
     def __post_init__(self) -> None:
         one_of("record.probes", self.probes, get_args(Probes))
-        for name in ("validation", "contrast", "cosine", "rates", "checkpoint"):
-            if getattr(self, name) < 0:
+        for name in ("validation", "contrast", "cosine", "rates", "checkpoint", "snapshots"):
+            if (getattr(self, name) or 0) < 0:
                 raise ConfigError(f"expected record.{name} of at least 0, got {getattr(self, name)}; 0 is never")
         for name in ("validation_episodes", "probe_episodes"):
             if getattr(self, name) < 1:
@@ -270,7 +273,8 @@ def fingerprint(recipe: Recipe) -> str:
         engine=EngineConfig(precision=recipe.engine.precision),
     )
     values = asdict(endless)
-    values["record"].pop("rates")  # it changes no other file, and runs from before it was there go on
+    for name in ("rates", "snapshots"):  # they change no other file, and runs from before they were there go on
+        values["record"].pop(name)
     return sha256(_written(values).encode()).hexdigest()
 
 

@@ -1,0 +1,66 @@
+"""snapshots/: the meta-parameters as they were on the way, at the same outer steps in every run.
+
+By default at 0, 1, 2, 5, 10, 20, 50, ... and at the end: few however long training is, and the same for runs of other
+lengths and seeds, so that runs are compared step by step.
+"""
+
+from pathlib import Path
+
+from innerloop.errors import RunError
+from innerloop.runs.checkpoint import Best, read_checkpoint, write_checkpoint
+from innerloop.shapes import Params
+from innerloop.training import State
+
+
+def is_due(every: int | None, step: int, steps: int) -> bool:
+    """Return whether this outer step is kept.
+
+    Args:
+        every: At multiples of this many outer steps and at the end; 0 is never, None the first digits 1, 2 and 5.
+        step: Outer steps done.
+        steps: Outer steps in all.
+    """
+    if every == 0:
+        return False
+    if step in (0, steps):
+        return True
+    digits = str(step)
+    return step % every == 0 if every else digits[0] in "125" and not int(digits[1:] or "0")
+
+
+def write(folder: Path, state: State) -> None:
+    """Keep a state's parameters.
+
+    Raises:
+        RunError: The folder cannot be written.
+    """
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise RunError(f"expected to make '{folder}', got: {error.strerror}; free some space") from error
+    write_checkpoint(_place(folder, state.step), State(state.step, state.params), Best())
+
+
+def kept(folder: Path) -> tuple[int, ...]:
+    """Return the outer steps whose parameters were kept, the first of them first."""
+    return tuple(sorted(int(place.stem.removeprefix("step-")) for place in folder.glob("step-*.safetensors")))
+
+
+def read(folder: Path, step: int) -> Params:
+    """Return the meta-parameters after this outer step.
+
+    Raises:
+        RunError: They were not kept, or the file is damaged.
+    """
+    return read_checkpoint(_place(folder, step))[0].params
+
+
+def keep_until(folder: Path, step: int) -> None:
+    """Drop what was kept after outer step `step`: a continued run writes it again."""
+    for each in kept(folder):
+        if each > step:
+            _place(folder, each).unlink()
+
+
+def _place(folder: Path, step: int) -> Path:
+    return folder / f"step-{step:06d}.safetensors"
