@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import NamedTuple
 
-from innerloop.algorithms import contrastive, fomaml, gradient_penalty, imaml, joint, maml, reptile
+from innerloop.algorithms import contrastive, entropy_sgd, fomaml, gradient_penalty, imaml, joint, maml, reptile
 from innerloop.algorithms.adapting import adapting_names
 from innerloop.algorithms.algorithm import Algorithm, MetaGradient, Rule
 from innerloop.algorithms.axes import Axes, Head, Objective, Order, OuterLoss
@@ -64,6 +64,7 @@ ALGORITHMS: Mapping[str, Preset] = {
     "matchingnet": Preset(Axes(head="attention"), 0.1, 0, "vinyals2016, section 2.1"),
     "r2d2": Preset(Axes(head="ridge"), 0.1, 0, "bertinetto2019, section 3.2"),
     "pretrained": Preset(Axes(adapts="head", head="prototypes", order="joint"), 0.1, 0, "chen2019, section 3.1"),
+    "entropy_sgd": Preset(Axes(order="entropy", proximal=0.01), 0.1, 5, "chaudhari2017, algorithm 1"),
     "contrastive_fo": Preset(
         Axes(adapts="head", order="first", objective="contrastive"), 0.4, 1, "kao2022, equation 7"
     ),
@@ -77,6 +78,7 @@ RULES: Mapping[Order, Rule] = {
     "implicit": imaml.meta_gradient,
     "reptile": reptile.meta_gradient,
     "joint": joint.meta_gradient,
+    "entropy": entropy_sgd.meta_gradient,
 }
 
 OBJECTIVES: Mapping[Objective, Mapping[Order, Rule]] = {
@@ -98,14 +100,16 @@ class AlgorithmConfig:
             back to its first value), `shared` (one row for all classes), or made of the support set: `prototypes`, a
             `ridge` regression, or `attention` instead of a head.
         head_every: zeroing and first: only after every so many outer steps.
-        order: `second`, `first`, `implicit`, `reptile`, or `joint`: one classifier over all training classes.
+        order: `second`, `first`, `implicit`, `reptile`, or one classifier over all training classes: `joint`, or
+            `entropy` (Entropy-SGD).
         second_from: second: first order before this outer step.
         rule: Inner optimizer: `sgd`, `momentum` or `adam`.
         learned_rates: Inner rates that are meta-learned: `none`, `one`, `layer`, `layer_step` or `weight`.
         outer_loss: Query loss after the `last` inner step or after `every_step`.
         last_from: every_step: narrows to the last step until this outer step.
         per_step_norms: BatchNorm's scale and shift of their own at every inner step.
-        proximal: Weight of half the squared distance from the start in the inner loss; iMAML's lambda.
+        proximal: Weight of half the squared distance from the start in the inner loss; iMAML's lambda, Entropy-SGD's
+            gamma.
         cg_steps: implicit: steps of conjugate gradients.
         objective: The `query_loss`, the `contrastive` loss it amounts to where the head alone adapts, or the
             `gradient_penalty` it amounts to at a small inner rate.
@@ -113,6 +117,11 @@ class AlgorithmConfig:
         coefficient_noise: contrastive: whether coefficients have their part that an even support output lacks.
         positives_only: contrastive: whether pairs of different classes are left out.
         curvature: contrastive: whether the second order's term that the paper leaves out is added.
+        averaging: entropy: weight of the newest parameters in the running mean of the inner loop; 1 is the last.
+        noise: entropy: size of the noise in the inner loop; 0 is none.
+        scoping: entropy: by which share `proximal` grows with every outer step.
+        remembers: entropy: whether an inner step looks through the head that the steps before it left, or through
+            the one before all of them.
     """
 
     name: str = "fomaml"
@@ -133,6 +142,10 @@ class AlgorithmConfig:
     coefficient_noise: bool | None = None
     positives_only: bool | None = None
     curvature: bool | None = None
+    averaging: float | None = None
+    noise: float | None = None
+    scoping: float | None = None
+    remembers: bool | None = None
 
     def __post_init__(self) -> None:
         if self.name not in ALGORITHMS:
@@ -209,10 +222,12 @@ def _refuse_unfit(algorithm: Algorithm) -> None:
         )
     if not inner.steps:
         _refuse_without_steps(axes)
-    if axes.order == "reptile" and not inner.steps:
+    if axes.order in ("reptile", "entropy") and not inner.steps:
         raise ConfigError(
-            "expected inner.steps of at least 1 for order=reptile, got 0; it follows the adapted parameters"
+            f"expected inner.steps of at least 1 for order={axes.order}, got 0; it follows the adapted parameters"
         )
+    if axes.order == "entropy" and inner.lr_of:
+        raise ConfigError("expected one inner.lr for order=entropy, got inner.lr_of beside it; leave it out")
     for setting, default, rule in (("momentum", InnerLoop.momentum, "momentum"), ("betas", InnerLoop.betas, "adam")):
         if getattr(inner, setting) != default and inner.rule != rule:
             raise ConfigError(

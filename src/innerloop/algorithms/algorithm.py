@@ -219,4 +219,4 @@ class Algorithm:
 
     def _for_task(self, params: Params, support: Examples) -> Params:
         """Return the parameters with rows of the task's own, where those of the head belong to all training classes."""
-        return few_rows(self.learner, params, support) if self.order == "joint" else params
+        return few_rows(self.learner, params, support) if self.axes.is_joint else params

@@ -8,11 +8,13 @@ from innerloop.errors import ConfigError, one_of
 from innerloop.inner import LearnedRates, Rule, Start
 
 Head = Literal["learned", "zero", "zeroing", "first", "shared", "prototypes", "ridge", "attention", "logistic"]
-Order = Literal["second", "first", "implicit", "reptile", "joint"]
+Order = Literal["second", "first", "implicit", "reptile", "joint", "entropy"]
 OuterLoss = Literal["last", "every_step"]
 Objective = Literal["query_loss", "contrastive", "gradient_penalty"]
 # Heads that the support set makes, so that the head's own parameters stand unused.
 MADE = ("prototypes", "ridge", "attention")
+# What Entropy-SGD's inner loop has and no other.
+LOCAL = ("averaging", "noise", "scoping", "remembers")
 SWITCHES = ("interference", "coefficient_noise", "positives_only", "curvature")
 
 
@@ -31,7 +33,8 @@ class Axes:
         head_every: zeroing and first: only after every so many outer steps.
         order: How an episode becomes a meta-gradient: `second` differentiates through the inner loop, `first` holds
             inner gradients constant, `implicit` differentiates the inner loop's optimum (iMAML), `reptile` follows the
-            adapted parameters, `joint` trains one classifier over all training classes, without tasks.
+            adapted parameters, `joint` trains one classifier over all training classes, without tasks, `entropy` does
+            so by following the mean of a noisy inner loop (Entropy-SGD).
         second_from: second: first order before this outer step (antoniou2019).
         rule: The inner optimizer: `sgd`, `momentum` or `adam`.
         learned_rates: Which inner rates are meta-learned: `none`, `one`, one a `layer`, a layer and step
@@ -39,7 +42,8 @@ class Axes:
         outer_loss: The query loss after the `last` inner step, or a mean over those after `every_step` (antoniou2019).
         last_from: every_step: the mean narrows to the last step alone, evenly until this outer step; 0: it stays.
         per_step_norms: Whether BatchNorm has a scale and shift of its own at every inner step (antoniou2019).
-        proximal: Weight of half the squared distance from the start in the inner loss; iMAML's lambda.
+        proximal: Weight of half the squared distance from the start in the inner loss; iMAML's lambda, Entropy-SGD's
+            gamma.
         cg_steps: implicit: steps of conjugate gradients.
         objective: What is followed: the `query_loss` after adaptation; to the encoder the `contrastive` loss it amounts
             to where the head alone adapts (kao2022; order first is its L_FO, second its L_SO); or what it amounts to
@@ -48,6 +52,11 @@ class Axes:
         coefficient_noise: contrastive: whether coefficients have their part that an even support output lacks.
         positives_only: contrastive: whether pairs of different classes are left out.
         curvature: contrastive: whether the second order's term that the paper leaves out is added.
+        averaging: entropy: weight of the newest parameters in the running mean of the inner loop; 1 is the last.
+        noise: entropy: size of the noise in the inner loop; 0 is none.
+        scoping: entropy: by which share `proximal` grows with every outer step.
+        remembers: entropy: whether an inner step looks through the head that the steps before it left, or through
+            the one before all of them: the same loop without a memory of earlier minibatches.
     """
 
     adapts: str = "all"
@@ -67,6 +76,10 @@ class Axes:
     coefficient_noise: bool = True
     positives_only: bool = False
     curvature: bool = False
+    averaging: float = 0.25
+    noise: float = 1e-4
+    scoping: float = 0.0
+    remembers: bool = True
 
     def __post_init__(self) -> None:
         for name, known in (
@@ -86,6 +99,14 @@ class Axes:
                 )
         if not (self.proximal >= 0 and math.isfinite(self.proximal)):
             raise ConfigError(f"expected a proximal weight of at least 0, got {self.proximal}; iMAML uses 0.5 to 2")
+        if not 0 < self.averaging <= 1:
+            raise ConfigError(
+                f"expected algorithm.averaging above 0 and up to 1, got {self.averaging:g}; 0.25 is usual"
+            )
+        for name in ("noise", "scoping"):
+            value = getattr(self, name)
+            if not (value >= 0 and math.isfinite(value)):
+                raise ConfigError(f"expected algorithm.{name} of at least 0, got {value:g}; 0.0001 is usual")
         self._refuse_senseless()
 
     @property
@@ -97,7 +118,17 @@ class Axes:
     def needs_classes(self) -> bool:
         """Whether targets have to be classes, not real values."""
         contrastive = self.objective == "contrastive"
-        return contrastive or self.order == "joint" or self.head in ("prototypes", "attention")
+        return contrastive or self.is_joint or self.head in ("prototypes", "attention")
+
+    @property
+    def is_joint(self) -> bool:
+        """Whether the head has a row for every training class, and a task is a draw of their examples."""
+        return self.order in ("joint", "entropy")
+
+    @property
+    def draws(self) -> bool:
+        """Whether the meta-gradient is random beyond what the network itself draws."""
+        return self.order == "entropy" and self.noise > 0
 
     @property
     def curves(self) -> bool:
@@ -108,7 +139,9 @@ class Axes:
         """Refuse combinations that mean nothing, each with its reason."""
         differentiated = self.order in ("second", "first")
         contrastive, written_out = self.objective == "contrastive", self.objective != "query_loss"
-        switched = [name for name in SWITCHES if getattr(self, name) != getattr(Axes, name)]
+        switched, local = (
+            [name for name in names if getattr(self, name) != getattr(Axes, name)] for names in (SWITCHES, LOCAL)
+        )
         for holds, expected, reason in (
             (
                 self.second_from and self.order != "second",
@@ -146,7 +179,7 @@ class Axes:
                 "it has no gradient for one step's own parameters; use order first or second",
             ),
             (
-                self.head in MADE and self.order in ("implicit", "reptile"),
+                self.head in MADE and self.order in ("implicit", "reptile", "entropy"),
                 f"another head for order={self.order}, got {self.head}",
                 "it has no way through a head made of the support set; use order first or second",
             ),
@@ -164,6 +197,17 @@ class Axes:
                 self.order == "joint" and self.head not in MADE,
                 f"head={', '.join(MADE[:-1])} or {MADE[-1]} for order=joint, got {self.head}",
                 "the classes of a test have no row in the head that was trained",
+            ),
+            (
+                self.order == "entropy" and (self.head == "shared" or self.adapts != "all" or self.rule != "sgd"),
+                f"adapts=all, rule=sgd and a head of its own for order=entropy, got adapts={self.adapts}, "
+                f"rule={self.rule}, head={self.head}",
+                "it trains by its inner loop alone, which is plain descent",
+            ),
+            (
+                local and self.order != "entropy",
+                f"order=entropy beside {', '.join(local)}, got {self.order}",
+                "no other inner loop is averaged or noisy",
             ),
             (
                 self.order == "implicit" and not self.proximal > 0,

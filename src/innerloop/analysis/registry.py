@@ -7,6 +7,7 @@ from innerloop.analysis import (
     cosine,
     gradient_penalty,
     head_agreement,
+    head_memory,
     inner_lr,
     inner_steps,
     interference,
@@ -116,6 +117,14 @@ ANALYSES: Mapping[str, Analysis] = {
         head_agreement.HeadAgreement,
         200,
         head_agreement.HeadAgreementSettings,
+    ),
+    "head_memory": Analysis(
+        "what trains the encoder: contrast with batches that the head remembers, or the head the inner loop began with",
+        head_memory.measure,
+        head_memory.HeadMemory,
+        30,
+        head_memory.HeadMemorySettings,
+        of_training=True,
     ),
 }
 

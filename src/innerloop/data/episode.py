@@ -1,6 +1,6 @@
 """What a learner sees of one task: labelled examples to adapt on, and others to be judged on."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -93,6 +93,14 @@ def joined(episode: Episode) -> Examples:
     """Return the examples of support and query together."""
     inputs, targets = (torch.cat(values) for values in zip(*episode, strict=True))
     return Examples(inputs, targets)
+
+
+def united(episodes: Sequence[Episode]) -> Episode:
+    """Return one episode of all examples of several, whose targets are numbers of classes and not slots."""
+    sides = (
+        Examples(*(torch.cat(values) for values in zip(*side, strict=True))) for side in zip(*episodes, strict=True)
+    )
+    return Episode(*sides)
 
 
 def with_slots(episode: Episode, order: Tensor) -> Episode:

@@ -44,11 +44,11 @@ def build(config: EngineConfig, algorithm: Algorithm, params: Params, batch: Bat
     if config.precision == "tf32" and device.type != "cuda":
         raise ConfigError("expected a GPU for engine.precision=tf32, got a CPU, which has none; use float32 or bf16")
     episode = next(tasks(on(batch, device)))
-    random = _draws(algorithm, params, episode)
+    random = algorithm.axes.draws or _draws(algorithm, params, episode)
     if random and config.name not in ("auto", "loop"):
         raise ConfigError(
-            f"expected a network without dropout for engine {config.name}, got one that draws random numbers, which "
-            "only the loop can repeat; use engine loop"
+            f"expected {'algorithm.noise=0' if algorithm.axes.draws else 'a network without dropout'} for engine "
+            f"{config.name}, got one that draws random numbers, which only the loop can repeat; use engine loop"
         )
     if config.precision == "bf16":
         if device.type == "cpu" and config.name == "vmap":

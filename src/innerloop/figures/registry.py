@@ -10,6 +10,7 @@ from innerloop.figures import (
     cosine,
     gradient_penalty,
     head_agreement,
+    head_memory,
     inner_lr,
     inner_steps,
     interference,
@@ -32,6 +33,7 @@ FIGURES: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Figure]]] = {
     "gradient_penalty": gradient_penalty.draw,
     "learned_rates": learned_rates.draw,
     "head_agreement": head_agreement.draw,
+    "head_memory": head_memory.draw,
 }
 
 # An experiment's drawing maps its one result to figures by name.

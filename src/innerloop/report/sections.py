@@ -8,6 +8,7 @@ from innerloop.report.said import (
     cosine,
     gradient_penalty,
     head_agreement,
+    head_memory,
     inner_lr,
     inner_steps,
     interference,
@@ -45,6 +46,7 @@ SECTIONS: Mapping[str, Section] = {
     "gradient_penalty": Section(gradient_penalty.TITLE, gradient_penalty.say, gradient_penalty.captions),
     "learned_rates": Section(learned_rates.TITLE, learned_rates.say, learned_rates.captions),
     "head_agreement": Section(head_agreement.TITLE, head_agreement.say, head_agreement.captions),
+    "head_memory": Section(head_memory.TITLE, head_memory.say, head_memory.captions),
 }
 
 

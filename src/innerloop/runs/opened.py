@@ -89,7 +89,7 @@ class OpenedRun:
         """
         state = self.state(which)
         # A classifier over all training classes has as many rows as it was trained with, whatever the split.
-        rows = len(state.params["head.weight"]) if self.recipe.algorithm.axes.order == "joint" else None
+        rows = len(state.params["head.weight"]) if self.recipe.algorithm.axes.is_joint else None
         algorithm = untrained(self.recipe, split, rows)
         expected = {name: value.shape for name, value in algorithm.initial_params().items()}
         if {name: value.shape for name, value in state.params.items()} != expected:

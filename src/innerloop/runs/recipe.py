@@ -13,9 +13,10 @@ import yaml
 
 from innerloop.algorithms import ALGORITHMS, Algorithm, AlgorithmConfig
 from innerloop.algorithms import build as build_algorithm
+from innerloop.algorithms.axes import LOCAL
 from innerloop.data import DataConfig, load
 from innerloop.data.augment import Augmentation, check_fits
-from innerloop.data.episode import Batch, Episode, EpisodeShape, stacked, with_slots
+from innerloop.data.episode import Batch, Episode, EpisodeShape, stacked, united, with_slots
 from innerloop.data.family import Family
 from innerloop.data.sampler import check, draw, draw_batch
 from innerloop.data.split import TRAIN, VALIDATION, DataSet, Split, with_classes
@@ -183,7 +184,7 @@ def build(recipe: Recipe, watch: Watch = unwatched) -> Workshop:
     if recipe.record.validation or probed:
         check(data.split(VALIDATION), recipe.episode)
     _refuse_mismatch(recipe, train)
-    algorithm = untrained(recipe, train, len(with_classes(train)) if recipe.algorithm.axes.order == "joint" else None)
+    algorithm = untrained(recipe, train, len(with_classes(train)) if recipe.algorithm.axes.is_joint else None)
     if 0 < recipe.training.steps <= recipe.algorithm.axes.second_from:
         raise ConfigError(
             f"expected algorithm.second_from below training.steps={recipe.training.steps}, got "
@@ -228,7 +229,13 @@ def training_batch(recipe: Recipe, data: DataSet, step: int) -> Batch:
     tasks, pool = recipe.training.tasks, recipe.training.pool
     split, seed = data.split(TRAIN), derived_seed(recipe.seed, "training")
     indices = range(step * tasks, (step + 1) * tasks)
-    numbered = recipe.algorithm.axes.order == "joint"
+    numbered = recipe.algorithm.axes.is_joint
+    if recipe.algorithm.axes.order == "entropy":
+        # One task, all examples of the batch: minibatches of an inner loop are as mixed as those of plain training.
+        numbers = [index % pool for index in indices] if pool else indices
+        return stacked(
+            [united([draw(split, recipe.episode, seed, each, recipe.augmentation, True) for each in numbers])]
+        )
     if not pool:
         return draw_batch(split, recipe.episode, seed, indices, recipe.augmentation, numbered=numbered)
     again = [draw(split, recipe.episode, seed, index % pool, recipe.augmentation, numbered) for index in indices]
@@ -275,6 +282,9 @@ def fingerprint(recipe: Recipe) -> str:
     values = asdict(endless)
     for name in ("rates", "snapshots"):  # they change no other file, and runs from before they were there go on
         values["record"].pop(name)
+    for name in LOCAL:  # nor does a setting that a run does not use
+        if values["algorithm"][name] is None:
+            values["algorithm"].pop(name)
     return sha256(_written(values).encode()).hexdigest()
 
 
