@@ -28,7 +28,8 @@ def world(name, dtype, smallest=False):
     learner = one_block_learner() if smallest else conv_learner()[0]
     # Traced, every inner step is a piece of the graph: two are enough to have one after another.
     steps = min(preset.steps, 2) if smallest else preset.steps
-    algorithm = build(AlgorithmConfig(name), learner, InnerLoop(lr=preset.lr, steps=steps))
+    quiet = AlgorithmConfig(name, noise=0.0 if preset.axes.draws else None)  # noise is for the loop alone
+    algorithm = build(quiet, learner, InnerLoop(lr=preset.lr, steps=steps))
     params = initial_state(algorithm, algorithm.initial_params()).params
     params = {key: value.to(dtype) for key, value in params.items()}
     return algorithm, params, stacked([image_episode(seed=seed, dtype=dtype) for seed in range(4)])

@@ -79,7 +79,9 @@ def walk(algorithm: Algorithm, params: Params, batches: list[Examples], step: in
         for name, value in select(here, names).items():
             moved[name] = value - inner.lr * (gradient[name] + towards * (value - params[name]))
             if spread:
-                moved[name] = moved[name] + spread * torch.randn_like(value)
+                # Like `randn_like`, but the same numbers however the parameter lies in memory.
+                drawn = torch.randn(value.shape, dtype=value.dtype, device=value.device)
+                moved[name] = moved[name] + spread * drawn
         here = {**here, **moved}
         mean = {name: torch.lerp(value, here[name], axes.averaging) for name, value in mean.items()}
         yield Place(here, {**here, **head}, mean)

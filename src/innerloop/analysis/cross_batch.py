@@ -101,8 +101,8 @@ def refuse(algorithm: Algorithm, params: Params) -> None:
     others += ["objective=gradient_penalty"] if axes.objective == "gradient_penalty" else []
     if others:
         raise ConfigError(
-            f"expected an inner loop of plain descent that the encoder is trained by, got {', '.join(others)}; for ordinary training explain an entropy_sgd run "
-            "with averaging 1, proximal 0 and noise 0, which is plain SGD"
+            f"expected an inner loop of plain descent that the encoder is trained by, got {', '.join(others)}; for "
+            "ordinary training explain an entropy_sgd run with averaging 1, proximal 0 and noise 0, which is plain SGD"
         )
 
 
