@@ -2,8 +2,9 @@
 
 Lines and planes are cut through the parameters where the inner loop starts and where it ends; on them the loss of the
 support and of the query set is computed as it is, without adapting again. The plane of the outer path alone shows the
-query loss *after* adapting from every point of it, which is what the outer loop descends. Beside the pictures stand numbers that
-no choice of plane decides: the Hessian's largest eigenvalues and trace, and what each layer does to the loss.
+query loss *after* adapting from every point of it, which is what the outer loop descends. Beside the pictures stand
+numbers that no choice of plane decides: the Hessian's largest eigenvalues and trace, and what each layer does to the
+loss.
 
 Source: li2018 (filter-normalised directions, path planes); guiroy2019 for flatness after adaptation; planes through two
 tasks' adaptations, and sensitivity by layer, are ours.
@@ -24,13 +25,13 @@ from innerloop.analysis.products import Matrix
 from innerloop.analysis.sensitivity import LayerSensitivity, sensitivity
 from innerloop.analysis.spectrum import Spectrum, spectrum
 from innerloop.analysis.subject import Probe, Subject
-from innerloop.analysis.surfaces import LossAt, over_line, over_plane, rounded, spaced
+from innerloop.analysis.surfaces import LossAt, losses_at, over_line, over_plane, rounded, spaced
 from innerloop.analysis.values import over
 from innerloop.data.episode import Episode
 from innerloop.engine.choice import cores
 from innerloop.engine.workers import Workers
 from innerloop.errors import ConfigError, DataError, DivergedError
-from innerloop.params import add, first_nonfinite, select
+from innerloop.params import first_nonfinite, select
 from innerloop.seeds import generator
 from innerloop.shapes import Params
 from innerloop.statistics import Interval
@@ -103,10 +104,12 @@ class Surface:
     Attributes:
         of: Which loss, in words.
         losses: A row for each coordinate up, a column for each across; None where it is not finite.
+        at_marks: At the parameters of each mark themselves, which lie off the plane of a path; None likewise.
     """
 
     of: str
     losses: Matrix
+    at_marks: tuple[float | None, ...]
 
 
 @dataclass(frozen=True)
@@ -114,8 +117,8 @@ class Mark:
     """A point of a plane.
 
     Attributes:
-        name: What it is, or "" for a point on the way.
-        at: Its coordinates.
+        name: What it is: on a path, after how many steps.
+        at: Its coordinates; of what lies off the plane, those of the nearest point.
     """
 
     name: str
@@ -169,7 +172,8 @@ class Layer:
         part: `head` or `body`.
         gradient_start: Norm of the gradient where the inner loop starts: loss a unit of the parameter.
         gradient_adapted: After adaptation.
-        change_start: Change of the loss by a random step, a relative unit of the layer's norm; None for a layer of zeros.
+        change_start: Change of the loss by random steps, a relative unit of the layer's norm; None for a layer of
+            zeros.
         change_adapted: After adaptation.
     """
 
@@ -413,7 +417,7 @@ def _random(around: _Around, here: Placed, place: Place) -> Slice:
     rng = generator(0, "landscape", "plane")
     plane = random_plane(params, around.own(params), rng)
     side = spaced(-around.settings.reach, around.settings.reach, around.settings.points)
-    return _slice(around, place, plane, side, side, here.losses, (Mark(place, (0.0, 0.0)),))
+    return _slice(around, place, plane, side, side, here.losses, {place: params}, [(0.0, 0.0)])
 
 
 def _tasks(around: _Around, here: Placed, other: Placed) -> Slice:
@@ -428,12 +432,8 @@ def _tasks(around: _Around, here: Placed, other: Placed) -> Slice:
         f"query loss of task {letter}": partial(_loss, "query", each.episode)
         for letter, each in zip("AB", (here, other), strict=True)
     }
-    marks = (
-        Mark("start", (0.0, 0.0)),
-        Mark("adapted to A", plane.coordinates(here.adapted)),
-        Mark("adapted to B", plane.coordinates(other.adapted)),
-    )
-    return _spanned_slice(around, "tasks", plane, losses, marks)
+    points = {"start": here.start, "adapted to A": here.adapted, "adapted to B": other.adapted}
+    return _spanned_slice(around, "tasks", plane, losses, points)
 
 
 def _inner_path(around: _Around, here: Placed) -> Slice:
@@ -445,7 +445,7 @@ def _inner_path(around: _Around, here: Placed) -> Slice:
             f"expected a path of finite parameters, got others within {steps} inner steps; take fewer by "
             "landscape.steps, or a smaller inner_lr"
         )
-    return _path_slice(around, "inner path", path, here.losses)
+    return _path_slice(around, "inner path", {str(step): each for step, each in enumerate(path)}, here.losses)
 
 
 def _outer_path(around: _Around, here: Placed) -> Slice:
@@ -462,8 +462,8 @@ def _outer_path(around: _Around, here: Placed) -> Slice:
     def after(own: Algorithm, params: Params) -> Tensor:
         return own.query_loss(own.adapted(params, here.episode.support), here.episode)[0]
 
-    path = [run.snapshot(step) for step in kept]
-    return _path_slice(around, "outer path", path, {"query loss after adapting": after}, [str(step) for step in kept])
+    path = {str(step): run.snapshot(step) for step in kept}
+    return _path_slice(around, "outer path", path, {"query loss after adapting": after})
 
 
 def _refuse_rest(around: _Around, here: Placed) -> None:
@@ -474,13 +474,9 @@ def _refuse_rest(around: _Around, here: Placed) -> None:
         )
 
 
-def _path_slice(
-    around: _Around, name: str, path: Sequence[Params], losses: Mapping[str, LossAt], called: Sequence[str] = ()
-) -> Slice:
-    found = path_plane(path, around.names)
-    named = called or ["start", *[""] * (len(path) - 2), f"step {len(path) - 1}"]
-    marks = tuple(Mark(own, found.plane.coordinates(each)) for own, each in zip(named, path, strict=True))
-    return _spanned_slice(around, name, found.plane, losses, marks, found.explained)
+def _path_slice(around: _Around, name: str, path: Mapping[str, Params], losses: Mapping[str, LossAt]) -> Slice:
+    found = path_plane(list(path.values()), around.names)
+    return _spanned_slice(around, name, found.plane, losses, path, found.explained)
 
 
 def _spanned_slice(
@@ -488,15 +484,16 @@ def _spanned_slice(
     name: str,
     plane: Plane,
     losses: Mapping[str, LossAt],
-    marks: tuple[Mark, ...],
+    points: Mapping[str, Params],
     explained: Point | None = None,
 ) -> Slice:
     """Compute a plane as far as its points reach, and somewhat beyond."""
+    marked = [plane.coordinates(each) for each in points.values()]
     across, up = (
         spaced(low - margin, high + margin, around.settings.points)
-        for low, high, margin in map(_extent, zip(*(each.at for each in marks), strict=True))
+        for low, high, margin in map(_extent, zip(*marked, strict=True))
     )
-    return _slice(around, name, plane, across, up, losses, marks, explained)
+    return _slice(around, name, plane, across, up, losses, points, marked, explained)
 
 
 def _extent(values: Collection[float]) -> tuple[float, float, float]:
@@ -511,15 +508,20 @@ def _slice(
     across: Sequence[float],
     up: Sequence[float],
     losses: Mapping[str, LossAt],
-    marks: tuple[Mark, ...],
+    points: Mapping[str, Params],
+    marked: Sequence[Point],
     explained: Point | None = None,
 ) -> Slice:
     found = over_plane(around.quick, plane, across, up, losses)
+    at_marks = around.quick.over(points.values(), partial(losses_at, losses))
     return Slice(
         name,
         tuple(across),
         tuple(up),
-        tuple(Surface(f"{of} loss" if of in SETS else of, matrix) for of, matrix in found.items()),
-        tuple(Mark(each.name, (rounded(each.at[0]), rounded(each.at[1]))) for each in marks),
+        tuple(
+            Surface(f"{of} loss" if of in SETS else of, matrix, tuple(each[of] for each in at_marks))
+            for of, matrix in found.items()
+        ),
+        tuple(Mark(own, (rounded(x), rounded(y))) for own, (x, y) in zip(points, marked, strict=True)),
         explained,
     )

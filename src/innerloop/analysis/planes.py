@@ -1,7 +1,7 @@
 """Which plane through a network's parameters is looked at: a random one, one through tasks, one along a path?
 
-    random    two directions of Gaussian numbers, each filter scaled to the norm of the network's own (li2018, section 4);
-              parameters of one axis (biases, norms) do not move
+    random    two directions of Gaussian numbers, each filter scaled to the norm of the network's own (li2018, section
+              4); parameters of one axis (biases, norms) do not move
     spanned   through three points, the first being the origin
     path      through a path's end, along its two main directions (principal components of its points)
 
@@ -132,12 +132,13 @@ def _scaled_like(value: Tensor, rng: torch.Generator) -> Tensor:
         return torch.zeros_like(value)
     over = tuple(range(1, value.dim()))
     own, its = (torch.linalg.vector_norm(each, dim=over, keepdim=True) for each in (value, drawn))
-    return drawn * (own / its)
+    scaled_to: Tensor = drawn * (own / its)
+    return scaled_to
 
 
 def _shaped(vector: Tensor, like: Params, names: Sequence[str]) -> Params:
     """Return a vector of all entries as parameters."""
-    pieces = vector.split([like[name].numel() for name in names])
+    pieces = torch.split(vector, [like[name].numel() for name in names])
     return {name: piece.reshape(like[name].shape).to(like[name]) for name, piece in zip(names, pieces, strict=True)}
 
 

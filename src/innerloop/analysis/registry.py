@@ -4,12 +4,14 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from innerloop.analysis import (
+    coherence,
     cosine,
     gradient_penalty,
     head_agreement,
     inner_lr,
     inner_steps,
     interference,
+    landscape,
     learned_rates,
     memorization,
     mixed_regression,
@@ -29,6 +31,7 @@ class Analysis(NamedTuple):
         episodes: How many probe episodes give a good answer; 0 where none are looked at.
         settings: The kind of its settings, a frozen dataclass with defaults; None where there is nothing to set.
         of_training: Whether it looks at the inner loop of training, which no option of the test changes.
+        of_seeds: Whether it says something of several seeds together that it does not say of one.
     """
 
     summary: str
@@ -37,6 +40,7 @@ class Analysis(NamedTuple):
     episodes: int
     settings: type | None = None
     of_training: bool = False
+    of_seeds: bool = False
 
 
 ANALYSES: Mapping[str, Analysis] = {
@@ -116,6 +120,21 @@ ANALYSES: Mapping[str, Analysis] = {
         head_agreement.HeadAgreement,
         200,
         head_agreement.HeadAgreementSettings,
+    ),
+    "landscape": Analysis(
+        "the loss around the learner, before and after adaptation and along its paths; how it bends, layer by layer",
+        landscape.measure,
+        landscape.Landscape,
+        3,
+        landscape.LandscapeSettings,
+    ),
+    "coherence": Analysis(
+        "over training: how flat and how far adapted solutions are, how alike tasks pull, and what goes with accuracy",
+        coherence.measure,
+        coherence.Coherence,
+        30,
+        coherence.CoherenceSettings,
+        of_seeds=True,
     ),
 }
 

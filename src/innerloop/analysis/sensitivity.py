@@ -3,9 +3,9 @@
     gradient    norm of the loss's gradient by the layer: change of the loss a unit of the steepest way
     change      root mean square, over random steps w -> w + size |w| direction, of the loss's change / size
 
-The first is by an absolute unit, the second by a relative one, in which layers of other scales can be compared: to first
-order it is |w| |gradient| / sqrt(number of weights), and what is beyond that is the loss's bend. A layer is a parameter
-tensor.
+The first is by an absolute unit, the second by a relative one, in which layers of other scales can be compared: to
+first order it is |w| |gradient| / sqrt(number of weights), and what is beyond that is the loss's bend. A layer is a
+parameter tensor.
 
 Source: ours; relative steps as in li2018's filter normalisation, a layer at a time.
 """
@@ -23,7 +23,7 @@ from innerloop.seeds import generator
 from innerloop.shapes import Params
 
 SIZE = 0.01  # of a step, relative to the layer's norm: small beside its bends, large beside rounding in float64
-STEPS = 4  # random directions, each gone both ways
+STEPS = 2  # random directions, each gone both ways
 
 
 class LayerSensitivity(NamedTuple):

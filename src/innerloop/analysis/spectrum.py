@@ -11,6 +11,7 @@ Source: the matrix-free way is standard; hutchinson1990 for the trace.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -95,16 +96,18 @@ def spectrum(
 
 def _largest(product: Callable[[Vector], Vector], start: Vector, count: int, most: int | None) -> tuple[Vector, Vector]:
     """Return the eigenvalues that are reached, the largest first, and their vectors as columns."""
-    size, nothing = len(start), (np.zeros(0), np.zeros((len(start), 0)))
+    size = len(start)
     if not product(start).any():
         return np.zeros(count), np.eye(size, count)  # flat: a Hessian of zeros, from which no iteration starts
     operator = LinearOperator((size, size), matvec=product, dtype=np.float64)
+    found: tuple[Any, Any] = np.zeros(0), np.zeros((size, 0))
     try:
-        values, vectors = eigsh(operator, count, which="LA", v0=start, tol=ACCURATE, maxiter=most)
+        found = eigsh(operator, count, which="LA", v0=start, tol=ACCURATE, maxiter=most)
     except ArpackNoConvergence as reached:
-        values, vectors = reached.eigenvalues, reached.eigenvectors
+        found = reached.eigenvalues, reached.eigenvectors
     except ArpackError:
-        values, vectors = nothing  # products too small to iterate with
+        pass  # products too small to iterate with: nothing is reached
+    values, vectors = found
     order = np.argsort(-values)
     return values[order], vectors[:, order]
 
@@ -115,5 +118,5 @@ def _flat(params: Params) -> Vector:
 
 
 def _shaped(vector: Tensor, like: Params) -> Params:
-    pieces = vector.split([value.numel() for value in like.values()])
+    pieces = torch.split(vector, [value.numel() for value in like.values()])
     return {name: piece.reshape(like[name].shape) for name, piece in zip(like, pieces, strict=True)}

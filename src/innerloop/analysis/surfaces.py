@@ -36,19 +36,26 @@ def over_plane(
         For each loss a row a coordinate of `up` and a column one of `across`; None where it is not finite.
     """
 
-    def row(own: Algorithm, y: float) -> list[list[float | None]]:
-        start = add(plane.origin, plane.second, y)
-        return _along(own, start, plane.first, across, losses)
+    def row(own: Algorithm, y: float) -> dict[str, list[float | None]]:
+        return over_line(own, add(plane.origin, plane.second, y), plane.first, across, losses)
 
     rows = workers.over(up, row)
-    return {name: tuple(tuple(each[number]) for each in rows) for number, name in enumerate(losses)}
+    return {name: tuple(tuple(each[name]) for each in rows) for name in losses}
 
 
 def over_line(
     own: Algorithm, start: Params, direction: Params, places: Sequence[float], losses: Mapping[str, LossAt]
 ) -> dict[str, list[float | None]]:
     """Return each loss over points of a line: `start + place * direction`."""
-    return dict(zip(losses, _along(own, start, direction, places, losses), strict=True))
+    found = [losses_at(losses, own, add(start, direction, place)) for place in places]
+    return {name: [each[name] for each in found] for name in losses}
+
+
+def losses_at(losses: Mapping[str, LossAt], own: Algorithm, here: Params) -> dict[str, float | None]:
+    """Return each loss at a point; None where it is not finite."""
+    with torch.no_grad():
+        found = {name: loss(own, here).item() for name, loss in losses.items()}
+    return {name: rounded(value) if math.isfinite(value) else None for name, value in found.items()}
 
 
 def spaced(low: float, high: float, points: int) -> tuple[float, ...]:
@@ -60,16 +67,3 @@ def spaced(low: float, high: float, points: int) -> tuple[float, ...]:
 def rounded(value: float) -> float:
     """Return a number to as many digits as are kept."""
     return float(f"{value:.{DIGITS}g}")
-
-
-def _along(
-    own: Algorithm, start: Params, direction: Params, places: Sequence[float], losses: Mapping[str, LossAt]
-) -> list[list[float | None]]:
-    found: list[list[float | None]] = [[] for _ in losses]
-    with torch.no_grad():
-        for place in places:
-            here = add(start, direction, place)
-            for values, loss in zip(found, losses.values(), strict=True):
-                value = loss(own, here).item()
-                values.append(rounded(value) if math.isfinite(value) else None)
-    return found
