@@ -112,12 +112,13 @@ def path_plane(path: Sequence[Params], names: Sequence[str]) -> PathPlane:
     if len(path) < 3:
         raise ConfigError(f"expected a path of at least 3 points, got {len(path)}; take more steps")
     rows = torch.stack([torch.cat([each[name].detach().double().flatten() for name in names]) for each in path])
+    rows = rows - rows[-1]
     _, sizes, axes = torch.linalg.svd(rows - rows.mean(0), full_matrices=False)
     if not sizes[0] or sizes[1] < ROUNDING * sizes[0]:
         what = "one point" if not sizes[0] else "a straight line"
         raise ConfigError(f"expected a path that turns, got {what}; take more steps, or look at another task")
     # The sign of a component is arbitrary: a path begins on the left, and ends below where it begins.
-    starts = axes[:2] @ (rows[0] - rows[-1])
+    starts = axes[:2] @ rows[0]
     first, second = (
         _shaped(axis if (start <= 0) == left else -axis, path[-1], names)
         for axis, start, left in zip(axes[:2], starts, (True, False), strict=True)

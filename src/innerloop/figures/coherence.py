@@ -72,6 +72,7 @@ def _measures(results: Mapping[str, Coherence]) -> Figure:
             grid[0, 0].set_xscale("symlog", linthresh=1, linscale=0.4)
             grid[0, 0].set_xticks(_apart(steps), [str(step) for step in _apart(steps)])
             grid[0, 0].minorticks_off()
+            grid[0, 0].set_xlim(steps[0] - 0.2, 1.2 * max(1, steps[-1]))
         figure.supxlabel("outer steps", fontsize=8)
         if len(groups) > 1:
             handles = [

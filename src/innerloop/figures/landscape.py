@@ -160,6 +160,8 @@ def _relief(group: Sequence[Panel], several: bool) -> Figure:
             x, y = np.meshgrid(panel.slice.across, panel.slice.up)
             axes.plot_surface(x, y, shown, cmap="Blues", linewidth=0.15, edgecolor="#33333380", rstride=1, cstride=1)
             axes.tick_params(labelsize=5.5, pad=-3)
+            axes.set_xticks([panel.slice.across[0], 0.0, panel.slice.across[-1]])
+            axes.set_yticks([panel.slice.up[0], 0.0, panel.slice.up[-1]])
             words = f"query loss {WORDS[panel.slice.name]}{', log10' if wide else ''}"
             axes.set_title(words + (f"\n{panel.label}" if several else ""), loc="left", fontsize=7)
             axes.view_init(28, -55)
@@ -224,7 +226,9 @@ def _hessian(results: Mapping[str, Landscape]) -> Figure:
                     drawn += _ranked(axes, spectra, colour(index), style)
             axes.set_title(f"{of} loss", loc="left", fontsize=7.5)
             axes.set_xlabel("rank", fontsize=8)
-            axes.xaxis.get_major_locator().set_params(integer=True)
+            axes.set_xticks(
+                range(1, 1 + max((each.spectrum.asked for one in results.values() for each in one.bends), default=1))
+            )
         if drawn and min(drawn) > 0:
             grid[0].set_yscale("log")
         elif drawn and max(map(abs, drawn)) > 0:
