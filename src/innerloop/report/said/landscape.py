@@ -10,6 +10,7 @@ from innerloop.report.words import capital, listed
 from innerloop.statistics import Interval
 
 TITLE = "The landscape of the loss"
+LEVEL = 1e-4  # relative differences that are none: results keep five digits
 
 
 def say(results: Mapping[str, Landscape]) -> str:
@@ -72,12 +73,17 @@ def _bend(label: str, result: Landscape) -> str:
             continue
         after = median(tops["adapted"])
         parts.append(f"{before:.3g} before and {after:.3g} after for the {of} loss")
-        verdicts.append(f"{'flatter' if after < before else 'sharper'} for the {of} loss")
+        verdicts.append(f"{'flatter' if after < before else 'sharper'} on {of}")
     if not parts:
         return f"For the {label} no eigenvalue of the loss's Hessian was reached."
     over = f"the median over {_count(result.episodes)}" if result.episodes > 1 else "of one episode"
-    verdict = f"the loss of the {label} after adaptation is {listed(verdicts)}" if verdicts else f"for the {label}"
+    verdict = f"the loss of the {label} after adaptation is {_both(verdicts)}" if verdicts else f"for the {label}"
     return capital(f"{verdict}: the Hessian's largest eigenvalue is {listed(parts)} ({over}){_traces(result)}.")
+
+
+def _both(verdicts: Sequence[str]) -> str:
+    words = {each.split()[0] for each in verdicts}
+    return f"{words.pop()} on support and query" if len(words) == 1 and len(verdicts) == 2 else listed(verdicts)
 
 
 def _tops(spectra: Sequence[Spectrum]) -> list[float]:
@@ -112,10 +118,10 @@ def _sensitive(result: Landscape) -> str:
         sized = {layer: found for layer in result.layers if (found := _mean(layer, what)) is not None}
         if sized:
             most = max(sized, key=lambda layer: sized[layer])
-            parts.append(f"{word} on {most.name} ({sized[most]:.2g})")
+            parts.append(f"{word} on {f'{most.name} ({sized[most]:.2g})' if sized[most] else 'none of them'}")
     if not parts:
         return ""
-    return f"By a relative change of one layer the query loss depends most {' and '.join(parts)}."
+    return f"Of layers changed by a relative unit the query loss depends most {' and '.join(parts)}."
 
 
 def _mean(layer: Layer, what: str) -> float | None:
@@ -151,6 +157,7 @@ def _caption(name: str, shown: Mapping[str, Slice], results: Mapping[str, Landsc
         return (
             f"Loss on a plane of two random, filter-normalised directions through the parameters {where} (the dot), "
             "for the first episode; 1 is as long as the network's own filters, and biases and norms stay."
+            f"{_flat(shown)}"
         )
     if name == "tasks":
         return (
@@ -171,6 +178,18 @@ def _caption(name: str, shown: Mapping[str, Slice], results: Mapping[str, Landsc
         f"{what}. The plane is that of the path's two main directions through its end, which hold {listed(held)} of "
         f"its variance; the path is drawn where it falls on the plane. On the path itself {_ends(shown)}."
     )
+
+
+def _flat(shown: Mapping[str, Slice]) -> str:
+    """Say whose loss is the same all over the plane: a head of zeros hides the encoder."""
+    flat = [
+        f"the {surface.of} of the {label} ({values[0]:.3g})"
+        for label, each in shown.items()
+        for surface in each.surfaces
+        if (values := [value for row in surface.losses for value in row if value is not None])
+        and max(values) - min(values) <= LEVEL * abs(max(values))
+    ]
+    return f" The same everywhere is {listed(flat)}." if flat else ""
 
 
 def _ends(shown: Mapping[str, Slice]) -> str:
