@@ -66,7 +66,7 @@ def _measures(results: Mapping[str, Coherence]) -> Figure:
                     )
             axes.set_title(title, loc="left", fontsize=7.5)
             axes.tick_params(labelsize=7)
-        _scale(grid[2, 1])
+            _scale(axes)
         if any(len(each.path) > 1 for each in results.values()):
             steps = sorted({at.step for each in results.values() for at in each.path})
             grid[0, 0].set_xscale("symlog", linthresh=1, linscale=0.4)

@@ -24,6 +24,7 @@ LEVELS = 10
 PATH = colour(0)
 LONGEST = 24  # letters of a layer's name
 ROW = 0.17  # inches
+ROUNDING = 1e-6  # of the largest effect: what is smaller is none, and would stretch the scale
 
 Heights = NDArray[np.float64]
 Style = Literal["-", "--"]
@@ -283,7 +284,8 @@ def _dots(
     axes: Axes, names: Sequence[str], layers: Sequence[Layer], what: str, place: Place, index: int, offset: float
 ) -> list[float]:
     there = {layer.name: getattr(layer, what) for layer in layers if getattr(layer, what) is not None}
-    positive = {name: each for name, each in there.items() if each.mean > 0}
+    largest = max((each.mean for each in there.values()), default=0.0)
+    positive = {name: each for name, each in there.items() if each.mean > ROUNDING * largest}
     rows = [names.index(name) + offset for name in positive]
     face = colour(index) if place == "adapted" else "white"
     means = [each.mean for each in positive.values()]

@@ -64,7 +64,7 @@ def _moved(name: str, runs: Sequence[Coherence]) -> str:
     if not any(len(run.path) > 1 for run in runs):
         why = "keeps but one snapshot" if runs[0].has_snapshots else "keeps no snapshots"
         return f"The {name} {why}, so that nothing is told over training."
-    held, parts = [], []
+    held, told, untold = 0, [], []
     for what, less, more, expected in EXPECTED:
         change = _change(runs, f"{what}_change")
         ends = list(of_arm(runs, what).values())
@@ -72,14 +72,16 @@ def _moved(name: str, runs: Sequence[Coherence]) -> str:
             continue
         between = f"{_value(what, ends[0])} to {_value(what, ends[-1])}"
         if change.low <= 0 <= change.high:
-            parts.append(f"not told apart in {_noun(what)} ({between})")
-            held.append(False)
+            untold.append(f"in {_noun(what)} ({between})")
         else:
-            parts.append(f"{more if change.mean > 0 else less} ({between})")
-            held.append((change.mean > 0) == expected)
-    verdict = "as guiroy2019 found" if held and all(held) else f"{sum(held)} of guiroy2019's {len(held)} changes"
+            told.append(f"{more if change.mean > 0 else less} ({between})")
+            held += (change.mean > 0) == expected
+    all_told = told + untold
+    verdict = "as guiroy2019 found" if held == len(all_told) else f"{held} of guiroy2019's {len(all_told)} changes"
+    also = f"; no change is told from 0 {listed(untold)}" if untold else ""
+    moved = f"get {listed(told)}" if told else "do not change"
     return (
-        f"From outer step {first} to {last} the adapted solutions of the {name} get {listed(parts)}: {verdict}. "
+        f"From outer step {first} to {last} the adapted solutions of the {name} {moved}{also}: {verdict}. "
         f"{_accuracy(runs)}"
     )
 
@@ -115,6 +117,10 @@ def _coherent(runs: Sequence[Coherence]) -> str:
 def _correlated(results: Mapping[str, Coherence]) -> str:
     """Say which measures go with accuracy across seeds, or why nobody can tell."""
     found = correlations(results)
+    if not found and enough(results):
+        return (
+            "Correlations with accuracy need measures that differ between seeds at an outer step they share; none does."
+        )
     if not found:
         most = max(len(labels) for labels in arms(results).values())
         return (
