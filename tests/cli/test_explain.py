@@ -110,7 +110,10 @@ def test_the_head_is_read_beside_the_centres_of_the_classes_trained_on_whatever_
 
 def test_all_explains_what_it_can_and_the_report_compares_runs_on_the_same_episodes(trained):
     for name in ("random", "zeroing"):
-        said = trained("explain", name, "all", "--episodes=2", "--n_queries=3", "--seed=5", "--checkpoint=last")
+        coarse = ("--landscape.points=3", "--landscape.eigenvalues=1", "--landscape.probes=2", "--coherence.bent=1")
+        said = trained(
+            "explain", name, "all", "--episodes=2", "--n_queries=3", "--seed=5", "--checkpoint=last", *coarse
+        )
         assert said.count("Numbers and figures: ") == len(ANALYSES) - 1
         assert "learned_rates: left out; expected learned rates, got algorithm.learned_rates=none; train" in said
     trained("report", "random", "zeroing", "--out=both.html")
@@ -189,6 +192,11 @@ def test_features_that_are_not_finite_are_one_line(trained, small):
             "every rate once in gradient_penalty.rates, got 0.1",
         ),
         (["random", "responsibility", "--responsibility.shown=-1"], "of at least 0, got -1"),
+        (
+            ["random", "landscape", "--landscape.points=4"],
+            "expected an odd landscape.points, so that the middle is one",
+        ),
+        (["random", "coherence", "--coherence.bent=-1"], "expected coherence.bent of at least 0, got -1"),
         (["random", "responsibility", "--responsibility.showed=1"], "Did you mean 'responsibility.shown'?"),
     ],
 )

@@ -113,6 +113,8 @@ FEW = {
     "inner_lr": {"rates": (-0.1, 3.0), "most": 2},
     "gradient_penalty": {"rates": (-0.1, 0.01)},
     "head_agreement": {"rates": (0.25, 4.0), "steps": (2,)},
+    "landscape": {"points": 3, "steps": 2, "eigenvalues": 1, "probes": 2},
+    "coherence": {"bent": 2},
 }
 
 

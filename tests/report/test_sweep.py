@@ -4,12 +4,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from innerloop.analysis.coherence import AtStep, Coherence, arm_of
+from innerloop.analysis.values import to_values
 from innerloop.data import DataConfig
 from innerloop.figures.sweep import MOST
 from innerloop.report import sweep
-from innerloop.runs import KeptEvaluation, OpenedRun, Recipe, RunDirectory
+from innerloop.runs import KeptEvaluation, KeptExplanation, OpenedRun, Recipe, RunDirectory, keep_explanation
 from innerloop.runs.grid import Cell
 from innerloop.runs.outcome import Outcome
+from innerloop.statistics import Interval
 from innerloop.training import Evaluation
 
 NOISE = np.random.default_rng(0).normal(0, 0.01, 30)
@@ -153,3 +156,24 @@ def test_everything_a_user_wrote_is_escaped():
         assert tag not in page
     assert "<li>&lt;s&gt;left&lt;/s&gt;</li>" in page
     assert "What was left out" not in sweep.render("x", cells, (0,), "made", [])
+
+
+def test_what_is_asked_across_seeds_is_told_of_all_seeds_of_a_cell(tmp_path):
+    recipe, runs = Recipe(), {}
+    for seed in range(3):
+        own = replace(recipe, seed=seed)
+        points = [
+            AtStep(step, *(Interval(value + seed, 0.1, 9) for value in (0.5, 0.2, 1.0)), *[None] * 7) for step in (0, 9)
+        ]
+        found = Coherence(arm_of(own), seed, True, 9, 0, tuple(points), *[None] * 5)
+        kept = KeptExplanation(
+            "coherence", "sweep", "last", 9, DataConfig(), "test", recipe.episode, 9, 0, *recipe.test_loop, True,
+            {}, to_values(found),
+        )  # fmt: skip
+        keep_explanation(tmp_path / str(seed), kept)
+        runs[seed] = OpenedRun(RunDirectory(tmp_path / str(seed)), own, [], {})
+    cell = Outcome(Cell("maml", {"head": "random"}, {}, recipe), runs, {})
+    page = sweep.render("seeds", [cell], [0, 1, 2], "made", [])
+    assert page.count("Flatness, distance and coherence over training</h2>") == 1
+    assert "Across 3 seeds of the maml, at the same outer step" in page
+    assert "What follows was measured across seeds." in page

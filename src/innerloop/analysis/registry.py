@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from innerloop.analysis import (
+    coherence,
     cosine,
     gradient_penalty,
     head_agreement,
@@ -11,6 +12,7 @@ from innerloop.analysis import (
     inner_lr,
     inner_steps,
     interference,
+    landscape,
     learned_rates,
     memorization,
     mixed_regression,
@@ -30,6 +32,7 @@ class Analysis(NamedTuple):
         episodes: How many probe episodes give a good answer; 0 where none are looked at.
         settings: The kind of its settings, a frozen dataclass with defaults; None where there is nothing to set.
         of_training: Whether it looks at the inner loop of training, which no option of the test changes.
+        of_seeds: Whether it says something of several seeds together that it does not say of one.
     """
 
     summary: str
@@ -38,6 +41,7 @@ class Analysis(NamedTuple):
     episodes: int
     settings: type | None = None
     of_training: bool = False
+    of_seeds: bool = False
 
 
 ANALYSES: Mapping[str, Analysis] = {
@@ -125,6 +129,21 @@ ANALYSES: Mapping[str, Analysis] = {
         30,
         head_memory.HeadMemorySettings,
         of_training=True,
+    ),
+    "landscape": Analysis(
+        "the loss around the learner, before and after adaptation and along its paths; how it bends, layer by layer",
+        landscape.measure,
+        landscape.Landscape,
+        3,
+        landscape.LandscapeSettings,
+    ),
+    "coherence": Analysis(
+        "over training: how flat and how far adapted solutions are, how alike tasks pull, and what goes with accuracy",
+        coherence.measure,
+        coherence.Coherence,
+        30,
+        coherence.CoherenceSettings,
+        of_seeds=True,
     ),
 }
 

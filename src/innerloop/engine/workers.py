@@ -7,7 +7,7 @@ number of threads: it is that of the loop on one thread, bit for bit.
 """
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from typing import TypeVar
@@ -23,6 +23,7 @@ from innerloop.models import plain_kernels, seeded
 from innerloop.shapes import Params
 
 Found = TypeVar("Found")
+Item = TypeVar("Item")
 
 
 class Workers:
@@ -47,31 +48,33 @@ class Workers:
             return own.meta_gradient(params, episode, step, noise(seed, step, first + index))
 
         found = Sum()
-        for each in self._run(one, batch):
+        for each in self._run(one, tasks(batch)):
             found.take(each)
         return mean([found])
 
     def each(self, function: PerTask, params: Params, batch: Batch) -> Tensor:
         """Return what the function says of every episode [task ...]."""
-        return torch.stack(list(self._run(lambda own, _, episode: function(own, params, episode), batch)))
+        return torch.stack(list(self._run(lambda own, _, episode: function(own, params, episode), tasks(batch))))
+
+    def over(self, items: Iterable[Item], function: Callable[[Algorithm, Item], Found]) -> list[Found]:
+        """Return what the function says of every item, in their order, with the algorithm of the thread it runs on."""
+        return list(self._run(lambda own, _, item: function(own, item), items))
 
     def _begin(self) -> None:
         torch.set_num_threads(1)
         self._own.algorithm = replace(self.algorithm, learner=self.algorithm.learner.copied())
 
-    def _run(self, work: Callable[[Algorithm, int, Episode], Found], batch: Batch) -> Iterator[Found]:
-        """Yield what `work` makes of every task, in their order, while threads go on with those to come."""
+    def _run(self, work: Callable[[Algorithm, int, Item], Found], items: Iterable[Item]) -> Iterator[Found]:
+        """Yield what `work` makes of every item, in their order, while threads go on with those to come."""
         gradients = torch.is_grad_enabled()
 
-        def run(index: int, episode: Episode) -> Found:
+        def run(index: int, item: Item) -> Found:
             with torch.set_grad_enabled(gradients):  # a mode that does not go from a thread to those it starts
-                return work(self._own.algorithm, index, episode)
+                return work(self._own.algorithm, index, item)
 
         # Settings of the whole process, once for all threads.
         with seeded(0), plain_kernels(self.algorithm.learner.recurrent):
-            begun: list[Future[Found]] = [
-                self._pool.submit(run, index, episode) for index, episode in enumerate(tasks(batch))
-            ]
+            begun: list[Future[Found]] = [self._pool.submit(run, index, item) for index, item in enumerate(items)]
             try:
                 while begun:
                     yield begun.pop(0).result()

@@ -6,6 +6,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from innerloop.figures import (
+    coherence,
     contrast,
     cosine,
     gradient_penalty,
@@ -14,6 +15,7 @@ from innerloop.figures import (
     inner_lr,
     inner_steps,
     interference,
+    landscape,
     learned_rates,
     memorization,
     mixed_regression,
@@ -34,6 +36,8 @@ FIGURES: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Figure]]] = {
     "learned_rates": learned_rates.draw,
     "head_agreement": head_agreement.draw,
     "head_memory": head_memory.draw,
+    "landscape": landscape.draw,
+    "coherence": coherence.draw,
 }
 
 # An experiment's drawing maps its one result to figures by name.

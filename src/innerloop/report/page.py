@@ -1,6 +1,6 @@
 """Results to one self-contained HTML page: no script, nothing loaded from anywhere, every string escaped."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from html import escape
 from typing import Any
@@ -205,12 +205,17 @@ def _cosines(runs: Sequence[OpenedRun]) -> str:
     return section("What it does to the features", cards)
 
 
-def explained(runs: Mapping[str, OpenedRun]) -> list[str]:
-    """Return a section for every analysis, a comparison of the labelled runs it was made of on the same episodes."""
+def explained(runs: Mapping[str, OpenedRun], names: Collection[str] = tuple(ANALYSES)) -> list[str]:
+    """Return a section for every analysis, a comparison of the labelled runs it was made of on the same episodes.
+
+    Args:
+        runs: By label.
+        names: Which analyses.
+    """
     found: dict[tuple[object, ...], dict[str, KeptExplanation]] = {}
     for label, run in runs.items():
         for kept in run.explanations():
-            if kept.analysis in ANALYSES:
+            if kept.analysis in names:
                 found.setdefault((*_told_together(kept), _asked_for(run, kept)), {})[label] = kept
     order = list(ANALYSES)
     sections = []

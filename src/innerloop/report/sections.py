@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from innerloop.report.said import (
+    coherence,
     contrast,
     cosine,
     gradient_penalty,
@@ -12,6 +13,7 @@ from innerloop.report.said import (
     inner_lr,
     inner_steps,
     interference,
+    landscape,
     learned_rates,
     memorization,
     mixed_regression,
@@ -47,6 +49,8 @@ SECTIONS: Mapping[str, Section] = {
     "learned_rates": Section(learned_rates.TITLE, learned_rates.say, learned_rates.captions),
     "head_agreement": Section(head_agreement.TITLE, head_agreement.say, head_agreement.captions),
     "head_memory": Section(head_memory.TITLE, head_memory.say, head_memory.captions),
+    "landscape": Section(landscape.TITLE, landscape.say, landscape.captions),
+    "coherence": Section(coherence.TITLE, coherence.say, coherence.captions),
 }
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from math import inf, isinf
 
+from innerloop.analysis import ANALYSES
 from innerloop.analysis.rate_grid import RateGrid
 from innerloop.figures import sweep as figures
 from innerloop.figures.style import to_svg
@@ -320,14 +321,18 @@ def _beyond(interval: Interval, within: tuple[float, float]) -> bool:
 
 
 def _analyses(outcomes: Sequence[Outcome], seed: int) -> list[str]:
-    """Return the sections of the analyses, for the runs of the first seed."""
+    """Return the sections of the analyses: for the runs of the first seed, or of all where seeds are compared."""
     chosen, which = drawn(outcomes)
     runs: dict[str, OpenedRun] = {each.cell.label: each.runs[seed] for each in chosen if seed in each.runs}
-    sections = explained(runs)
-    if not sections:
+    every = {f"{each.cell.label} seed {own}": run for each in chosen for own, run in each.runs.items()}
+    of_seeds = [name for name, each in ANALYSES.items() if each.of_seeds]
+    first, together = explained(runs, ANALYSES.keys() - of_seeds), explained(every, of_seeds)
+    if not first and not together:
         return []
-    said = f"What follows was measured on the runs of seed {seed}. {which.replace('Drawn', 'Shown', 1)}".strip()
-    return [f'<h2>Why</h2><p class="small">{escape(said)}</p>', *sections]
+    also = ", but for what is asked across seeds" if first and together else ""
+    where = f"on the runs of seed {seed}{also}" if first else "across seeds"
+    said = f"What follows was measured {where}. {which.replace('Drawn', 'Shown', 1)}".strip()
+    return [f'<h2>Why</h2><p class="small">{escape(said)}</p>', *first, *together]
 
 
 def _provenance(outcomes: Sequence[Outcome], made: str) -> str:
