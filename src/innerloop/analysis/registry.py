@@ -15,6 +15,8 @@ from innerloop.analysis import (
     mixed_regression,
     orders,
     parts,
+    permutations,
+    representation,
     responsibility,
 )
 
@@ -116,6 +118,20 @@ ANALYSES: Mapping[str, Analysis] = {
         head_agreement.HeadAgreement,
         200,
         head_agreement.HeadAgreementSettings,
+    ),
+    "representation": Analysis(
+        "what adaptation changes by layer, what of it is needed, and how features gather by class",
+        representation.measure,
+        representation.Representation,
+        100,
+        representation.RepresentationSettings,
+    ),
+    "permutations": Analysis(
+        "accuracy under every assignment of an episode's classes to slots: best, worst, and all of them together",
+        permutations.measure,
+        permutations.Permutations,
+        30,
+        permutations.PermutationsSettings,
     ),
 }
 

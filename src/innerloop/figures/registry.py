@@ -17,6 +17,8 @@ from innerloop.figures import (
     memorization,
     mixed_regression,
     orders,
+    permutations,
+    representation,
     responsibility,
 )
 
@@ -32,6 +34,8 @@ FIGURES: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Figure]]] = {
     "gradient_penalty": gradient_penalty.draw,
     "learned_rates": learned_rates.draw,
     "head_agreement": head_agreement.draw,
+    "representation": representation.draw,
+    "permutations": permutations.draw,
 }
 
 # An experiment's drawing maps its one result to figures by name.

@@ -15,6 +15,8 @@ from innerloop.report.said import (
     memorization,
     mixed_regression,
     orders,
+    permutations,
+    representation,
     responsibility,
 )
 
@@ -45,6 +47,8 @@ SECTIONS: Mapping[str, Section] = {
     "gradient_penalty": Section(gradient_penalty.TITLE, gradient_penalty.say, gradient_penalty.captions),
     "learned_rates": Section(learned_rates.TITLE, learned_rates.say, learned_rates.captions),
     "head_agreement": Section(head_agreement.TITLE, head_agreement.say, head_agreement.captions),
+    "representation": Section(representation.TITLE, representation.say, representation.captions),
+    "permutations": Section(permutations.TITLE, permutations.say, permutations.captions),
 }
 
 
