@@ -109,7 +109,7 @@ def effective_rank(features: Features) -> float:
     sizes = torch.linalg.svdvals(features - features.mean(0))
     if not sizes.sum():
         return NONE
-    return torch.special.entr(sizes / sizes.sum()).sum().exp().item()
+    return float(torch.special.entr(sizes / sizes.sum()).sum().exp())
 
 
 def within_by_between(features: Features, labels: Labels) -> float:
@@ -121,7 +121,7 @@ def within_by_between(features: Features, labels: Labels) -> float:
         return NONE
     rest = features - means[torch.searchsorted(slots, labels)]
     along = (rest @ directions[kept].T).square().mean(0)
-    return (along / (sizes[kept].square() / len(slots))).sum().item() / len(slots)
+    return float((along / sizes[kept].square()).sum())
 
 
 def alignment(rows: Means, centred: Means) -> float:

@@ -207,7 +207,7 @@ def outputs(
     if alone is not None:
         episode, mapped = _features(algorithm, params, episode), Loop(alone)
     parts = []
-    for several in orders.to(episode.query.targets.device).split(TOGETHER):
+    for several in torch.split(orders.to(episode.query.targets.device), TOGETHER):
         batch = stacked([with_slots(episode, order) for order in several])
         said = mapped.each(_adapted_outputs, params, batch)
         parts.append(said.gather(2, _columns(several, said.shape[2])[:, None].expand_as(said)))

@@ -276,7 +276,8 @@ def of_episode(algorithm: Algorithm, params: Params, episode: Episode, tried: Se
     said = [before.layers[LOGITS] if each.left is None else logits[each.left.names] for each in tried]
     return Found(
         {name: alike(value, after.layers[name], order) for name, value in before.layers.items()},
-        *(_gathered(side, query.targets) for side in (before, after)),
+        _gathered(before, query.targets),
+        _gathered(after, query.targets),
         torch.equal(before.features, after.features),
         [_right(each.argmax(1), query.targets) for each in said],
         _right(named, query.targets),

@@ -23,8 +23,8 @@ SHARE = 0.99  # of the variance
 PART = 4  # examples for every direction, at least
 SAME = 1e-12  # relative; activations that differ by less are one point
 
-Activations = Float[Tensor, "example *dims"]
-Rows = Float[Tensor, "row direction"]
+Activations = Float[Tensor, "example ..."]
+Rows = Float[Tensor, "row _"]
 
 
 class Alike(NamedTuple):
@@ -111,24 +111,26 @@ def is_by_place(values: Activations) -> bool:
 
 def _gram(values: Activations) -> Float[Tensor, "example example"]:
     rows = _centred(values.flatten(1))
-    return rows @ rows.T
+    gram: Tensor = rows @ rows.T
+    return gram
 
 
 def _cosine(first: Tensor, second: Tensor) -> float:
     size = first.norm() * second.norm()
-    return (first * second).sum().item() / size.item() if size else float("nan")
+    return float((first * second).sum() / size) if size else float("nan")
 
 
 def _correlation(first: Tensor, second: Tensor) -> float:
     if not first.shape[1] or not second.shape[1]:
         return float("nan")
-    return torch.linalg.svdvals(first.T @ second).clamp(max=1).mean().item()
+    return float(torch.linalg.svdvals(first.T @ second).clamp(max=1).mean())
 
 
 def _basis(values: Tensor) -> Tensor:
     left, sizes, _ = torch.linalg.svd(_centred(values), full_matrices=False)
     smallest = sizes.max() * max(values.shape) * torch.finfo(torch.float64).eps
-    return left[:, sizes > smallest]
+    basis: Tensor = left[:, sizes > smallest]
+    return basis
 
 
 def _centred(values: Tensor) -> Tensor:
@@ -142,4 +144,4 @@ def _centred(values: Tensor) -> Tensor:
 
 def _shuffled(rows: Tensor, order: Tensor) -> Tensor:
     """Return rows with their examples, of one row or several each, in another order."""
-    return rows.unflatten(0, (len(order), -1))[order].flatten(0, 1)
+    return rows.reshape(len(order), len(rows) // len(order), rows.shape[1])[order].flatten(0, 1)

@@ -1,6 +1,7 @@
 """What adaptation changes by layer, what is left with blocks frozen, and how features gather by class."""
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal
 
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
@@ -30,12 +31,16 @@ COLLAPSE = {
 
 
 def draw(results: Mapping[str, Representation]) -> dict[str, Figure]:
-    """Draw the figures: `similarity`, `gathering`, `collapse`, and `freezing` where something adapts."""
+    """Draw the figures: `similarity`, `gathering` and `collapse` of what is defined, `freezing` where something adapts."""
     adapting = {label: each for label, each in results.items() if each.frozen}
     figures = {"similarity": _similarity(results)}
     if adapting:
         figures["freezing"] = _freezing(results)
-    return {**figures, "gathering": _panels(results, MEASURES), "collapse": _panels(results, COLLAPSE)}
+    for figure, words in (("gathering", MEASURES), ("collapse", COLLAPSE)):
+        shown = {name: title for name, title in words.items() if any(_there(each, name) for each in results.values())}
+        if shown:
+            figures[figure] = _panels(results, shown)
+    return figures
 
 
 def layers(results: Mapping[str, Representation]) -> list[str]:
@@ -61,11 +66,11 @@ def _similarity(results: Mapping[str, Representation]) -> Figure:
         above.set_ylabel("linear CKA")
         below.set_ylabel("mean CCA")
         small = max(map(len, names)) * len(names) > 45
-        turned = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"} if small else {}
+        turned: dict[str, Any] = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"} if small else {}
         below.set_xticks(range(len(names)), names, fontsize=7.5 if small else 9, **turned)
         handles = _of_runs(results)
-        for style, text in (("-", "before and after"), (":", "examples shuffled")):
-            handles.append(Line2D([], [], color="#333333", linestyle=style, label=text))
+        handles.append(Line2D([], [], color="#333333", linestyle="-", label="before and after"))
+        handles.append(Line2D([], [], color="#333333", linestyle=":", label="examples shuffled"))
         legend(figure, len(handles), handles)
         figure.set_figheight(figure.get_figheight() + 0.6 * HEIGHT)
     return figure
@@ -140,9 +145,14 @@ def _place(names: Sequence[str], result: Representation, row: Frozen) -> int:
 
 
 def _tested(
-    above: Axes, below: Axes, index: int, rows: Sequence[tuple[float, Interval, Equivalence]], line: str
+    above: Axes, below: Axes, index: int, rows: Sequence[tuple[float, Interval, Equivalence]], line: Literal["-", ""]
 ) -> None:
-    style = {"color": colour(index), "marker": MARKERS[index % len(MARKERS)], "markersize": 4.5, "elinewidth": 0.9}
+    style: dict[str, Any] = {
+        "color": colour(index),
+        "marker": MARKERS[index % len(MARKERS)],
+        "markersize": 4.5,
+        "elinewidth": 0.9,
+    }
     places = [place for place, _, _ in rows]
     above.errorbar(
         places,
@@ -162,13 +172,12 @@ def _tested(
             below.plot((place, place), ends, color=colour(index), linewidth=2.6, solid_capstyle="butt")
 
 
-def _panels(results: Mapping[str, Representation], words: Mapping[str, str]) -> Figure:
+def _panels(results: Mapping[str, Representation], shown: Mapping[str, str]) -> Figure:
     """Draw a panel a measure, a row a run: hollow before adaptation, filled after."""
-    shown = {name: title for name, title in words.items() if any(_there(each, name) for each in results.values())}
     with styled():
         count = (len(shown) + 1) // 2
         figure = Figure(figsize=(WIDTH, HEIGHT), layout="constrained")
-        panels = figure.subplots(max(count, 1), 2, squeeze=False).flatten()
+        panels = figure.subplots(count, 2, squeeze=False).flatten()
         for axes in panels[len(shown) :]:
             axes.set_visible(False)
         for axes, (name, title) in zip(panels, shown.items(), strict=False):

@@ -36,7 +36,7 @@ def blocks(module: nn.Module) -> tuple[Block, ...]:
     found = _within(module, parent)
     while len(found) == 1:
         inner = _within(module, found[0].place)
-        if not inner or any(module.get_submodule(found[0].place).parameters(recurse=False)):
+        if not inner or _has_parameters(module.get_submodule(found[0].place), recurse=False):
             break
         found, parent = inner, found[0].place
     return tuple(each._replace(name=_named(module, parent, each.place)) for each in found)
@@ -73,7 +73,7 @@ def _within(module: nn.Module, parent: str) -> list[Block]:
         place = f"{parent}.{name}" if parent else name
         if isinstance(child, _LISTS):
             found += _within(module, place)  # nobody calls a list, only what is in it
-        elif any(True for _ in child.parameters()):
+        elif _has_parameters(child):
             found.append(Block(place, place, place))
         elif found and isinstance(layer, nn.Sequential):
             found[-1] = found[-1]._replace(last=place)
@@ -83,3 +83,7 @@ def _within(module: nn.Module, parent: str) -> list[Block]:
 def _named(module: nn.Module, parent: str, place: str) -> str:
     name = place.removeprefix(f"{parent}.")
     return f"{type(module.get_submodule(place)).__name__} {name}" if name.isdigit() else name
+
+
+def _has_parameters(layer: nn.Module, recurse: bool = True) -> bool:
+    return next(layer.parameters(recurse), None) is not None

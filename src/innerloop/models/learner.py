@@ -154,7 +154,7 @@ class Learner:
         return {name: value[rows - own :] for name, value in said.items() if value.dim() > 1 and len(value) == rows}
 
     def block_names(self) -> dict[str, frozenset[str]]:
-        """Return the names of the trainable parameters of each block of the encoder; of a tied one, the first has it."""
+        """Return the names of the trainable parameters of each block of the encoder; the first has what is tied."""
         found: dict[str, frozenset[str]] = {}
         left = set(self._encoder_names)
         for block in blocks(self._run_encoder.module):

@@ -2,17 +2,18 @@
 
 from collections.abc import Mapping
 
-from innerloop.analysis.permutations import Ensemble, HeadKind, Permutations
+from innerloop.analysis.permutations import HeadKind, Permutations
 from innerloop.report.words import listed, share
 from innerloop.statistics import Interval
 
 TITLE = "Permutations: does it matter which class sits in which slot"
 HEADS: Mapping[HeadKind, str] = {
-    "zero": "its head starts at zero",
-    "equal": "all rows of its head start alike",
-    "own": "every row of its head starts from values of its own",
-    "made": "its head is made of the support set",
+    "zero": "whose head starts at zero",
+    "equal": "whose head starts with the same row for every slot",
+    "own": "whose head has a row of its own for every slot",
+    "made": "whose head is made of the support set",
 }
+LITTLE = 0.001  # of the queries
 
 
 def say(results: Mapping[str, Permutations]) -> str:
@@ -34,36 +35,31 @@ def captions(results: Mapping[str, Permutations]) -> dict[str, str]:
 
 
 def _one(label: str, each: Permutations) -> str:
-    episodes = each.mean.observations
-    where = "On this episode" if episodes == 1 else f"On these {episodes} episodes"
-    tried = f"{'all ' if each.is_all else ''}{each.tried} assignments"
-    sampled = "" if each.is_all else f" (sampled; there are more of {each.ways} classes)"
+    count = each.mean.observations
+    where = f"{'all ' if each.is_all else ''}{each.tried} assignments{'' if each.is_all else ' (sampled)'} of " + (
+        "one episode" if count == 1 else f"{count} episodes"
+    )
+    whose = f"to the {label}, {HEADS[each.head]}"
     if each.is_one:
         return (
-            f"{where} it does not matter to the {label} which class sits in which slot: {HEADS[each.head]}, and "
-            f"{tried}{sampled} name the same class for every query, {share(each.mean)} of them rightly."
+            f"Which class sits in which slot does not matter {whose}: {where} name the same class for every query, "
+            f"{share(each.mean)} of them rightly."
         )
+    matters = "hardly matters" if each.differ.mean < LITTLE else "matters"
     return (
-        f"{where} it matters to the {label} which class sits in which slot: {HEADS[each.head]}, and of {tried}"
-        f"{sampled} of an episode the best is right on {share(each.best)} of the queries, the worst on "
-        f"{share(each.worst)}, their mean on {share(each.mean)} (standard deviation {_points(each.spread)}). "
-        f"Two assignments differ on {share(each.differ)} of the queries. {_ensembles(each)}"
+        f"Which class sits in which slot {matters} {whose}: over {where} accuracy is {share(each.mean)} on average, "
+        f"{share(each.best)} at best and {share(each.worst)} at worst (standard deviation {_points(each.spread)}). "
+        f"Two assignments name different classes for {share(each.differ)} of the queries. {_together(each)}"
     )
 
 
-def _ensembles(each: Permutations) -> str:
-    first = f"The mean of all logits is right on {share(each.logits.accuracy)}, {_gain(each.logits)} a single one"
-    if each.probabilities is None:
-        return f"{first}."
-    return f"{first}, that of all probabilities on {share(each.probabilities.accuracy)}."
-
-
-def _gain(ensemble: Ensemble) -> str:
-    gain = ensemble.gain
-    beside = "above" if round(100 * gain.mean, 1) >= 0 else "below"
-    told = "" if gain.low > 0 or gain.high < 0 else " (not significant)"
+def _together(each: Permutations) -> str:
+    gain = each.logits.gain
+    told = "" if gain.low > 0 or gain.high < 0 else ", not significant"
     size = Interval(abs(gain.mean), gain.half_width, gain.observations)
-    return f"{_points(size)}{told} {beside}"
+    beside = f"{_points(size)} {'above' if gain.mean >= 0 else 'below'} a single one{told}"
+    others = f", and {share(each.probabilities.accuracy)} by mean probabilities" if each.probabilities else ""
+    return f"Together they are right on {share(each.logits.accuracy)} by mean logits ({beside}){others}."
 
 
 def _by_head(results: Mapping[str, Permutations]) -> list[str]:
@@ -74,8 +70,8 @@ def _by_head(results: Mapping[str, Permutations]) -> list[str]:
     parts = []
     for kind in kinds:
         runs = [f"{100 * each.breadth.mean:.1f} (the {label})" for label, each in results.items() if each.head == kind]
-        parts.append(f"{listed(runs)} where {HEADS[kind].replace('its', 'the', 1)}")
-    return [f"From worst to best, in points: {'; '.join(parts).replace('rows of its', 'rows of the')}."]
+        parts.append(f"{listed(runs)} for {'one' if len(runs) == 1 else 'those'} {HEADS[kind]}")
+    return [f"From worst to best, in points: {'; '.join(parts)}."]
 
 
 def _points(value: Interval) -> str:

@@ -2,30 +2,23 @@
 
 from collections.abc import Mapping
 
-from innerloop.analysis.representation import LOGITS, Frozen, Layer, Measure, Representation
+from innerloop.analysis.representation import LOGITS, Measure, Representation
 from innerloop.report.words import listed, number, share
 from innerloop.statistics import FEWEST, Equivalence, Interval, Verdict
 
 TITLE = "Representation: what adaptation changes, and whether it is needed"
-MEASURES = {
-    "fc": "spread within classes over that between (FC)",
-    "hv": "hyperplane variation (HV)",
-    "cdnv": "class-distance-normalised variance",
-}
 VERDICTS: Mapping[Verdict, str] = {
     "equivalent": "equivalent within",
     "better": "better by more than",
     "worse": "worse by more than",
-    "undecided": "undecided at",
+    "undecided": "not decided within",
 }
-LEAST = "fc"  # the measure that runs are ordered by
+SPREAD = "fc"  # what sentences tell of how features gather
 
 
 def say(results: Mapping[str, Representation]) -> str:
     """Say for each run what moves, what freezing and leaving out the head cost, and how tight classes are."""
-    said = []
-    for label, each in results.items():
-        said.append(" ".join([_moved(label, each), _needed(each), _gathered(each)]))
+    said = [" ".join([_moved(label, each), _needed(each), _gathered(each)]) for label, each in results.items()]
     return "\n".join([*said, *_beside(results)])
 
 
@@ -56,80 +49,70 @@ def _moved(label: str, each: Representation) -> str:
     """Say how much the body and the logits change."""
     if not each.inner_steps:
         return f"Nothing adapts in the {label} at test: every layer is after what it was before."
-    body = [layer for layer in each.layers if layer.name != LOGITS]
-    logits = f"linear CKA of the logits {_likeness(each.layers[-1])}"
+    logits = each.layers[-1].cka
     if each.is_still:
-        return f"Adaptation leaves every feature of the {label} as it is; {logits}."
-    changed = min((layer for layer in body if layer.cka is not None), key=_mean_cka, default=None)
-    if changed is None:
-        return f"Adaptation changes the features of the {label}; {logits}."
-    return (
-        f"Adaptation changes {changed.name} of the {label} most of all blocks, to a linear CKA of "
-        f"{_likeness(changed)}; {logits}."
-    )
-
-
-def _mean_cka(layer: Layer) -> float:
-    return 1.0 if layer.cka is None else layer.cka.mean
-
-
-def _likeness(layer: Layer) -> str:
-    if layer.cka is None:
-        return "is not defined, as they were the same for all queries"
-    return number(layer.cka)
+        beside = "" if logits is None else f" (linear CKA of its logits {number(logits)})"
+        return f"Adaptation leaves the features of the {label} as they are, to the last digit{beside}."
+    body = [(layer.cka, layer.name) for layer in each.layers if layer.name != LOGITS and layer.cka is not None]
+    if not body:
+        return f"Adaptation changes the features of the {label}."
+    least, name = min(body, key=lambda each: each[0].mean)
+    beside = ""
+    if logits is not None:
+        beside = f", and its logits {'more' if logits.mean < least.mean else 'less'} ({number(logits)})"
+    return f"Adaptation changes the features of the {label}, {name} most (linear CKA {number(least)}){beside}."
 
 
 def _needed(each: Representation) -> str:
     """Say what is left with the body frozen and without a head."""
-    nil = f"NIL is right on {share(each.nil)} ({_verdict(each.nil_gap)})"
-    few = f"; fewer than {FEWEST} episodes leave every verdict open" if each.accuracy.observations < FEWEST else ""
-    if not each.frozen:
-        return f"It is right on {share(each.accuracy)} of the queries; {nil}{few}."
-    parts = [f"With all adapting it is right on {share(each.accuracy)} of the queries"]
-    if len(each.frozen) > 2:
-        parts.append(f"with the body frozen on {_result(each.frozen[-2])}")
-    parts.append(f"with everything frozen on {share(each.frozen[-1].accuracy)}")
-    return f"{', '.join(parts)}; {nil}{few}."
-
-
-def _result(row: Frozen) -> str:
-    return f"{share(row.accuracy)} ({_verdict(row.gap)})"
+    few = f"; fewer than {FEWEST} episodes leave both open" if each.accuracy.observations < FEWEST else ""
+    nil = f"by cosines alone (NIL) on {share(each.nil)} ({_verdict(each.nil_gap)})"
+    if len(each.frozen) < 3 or each.is_still:
+        return f"It is right on {share(each.accuracy)} of the queries, {nil}{few}."
+    body = each.frozen[-2]
+    return (
+        f"With the body frozen at test it is right on {share(body.accuracy)} of the queries instead of "
+        f"{share(each.accuracy)} ({_verdict(body.gap)}), {nil}{few}."
+    )
 
 
 def _verdict(gap: Equivalence) -> str:
-    mean = round(100 * gap.tested.mean, 1) + 0.0  # no -0.0
-    ends = "" if gap.tested.observations == 1 else f" [{100 * gap.tested.low:+.1f}, {100 * gap.tested.high:+.1f}]"
-    return f"{VERDICTS[gap.verdict]} {100 * gap.margin:g} points, {mean:+.1f}{ends}"
+    mean, low, high = (_signed(value) for value in (gap.tested.mean, gap.tested.low, gap.tested.high))
+    ends = "" if gap.tested.observations == 1 else f" [{low}, {high}]"
+    return f"{VERDICTS[gap.verdict]} {100 * gap.margin:g} points, {mean}{ends}"
+
+
+def _signed(value: float) -> str:
+    points = round(100 * value, 1)
+    return f"{points:+.1f}" if points else "0.0"  # and no -0.0
 
 
 def _gathered(each: Representation) -> str:
-    """Say how tight classes are before adaptation and after, as far as it is defined."""
-    measures = {measure.name: measure for measure in each.gathering}
-    parts = [
-        f"{words} {_change(measures[name], each.is_still)}" for name, words in MEASURES.items() if measures[name].after
-    ]
-    if not parts:
-        return "Classes of a single query have no spread to tell of."
-    return f"Of its query features, {'; '.join(parts)}."
+    """Say how tight classes are before adaptation and after."""
+    spread = _spread(each)
+    if spread.after is None or spread.before is None or spread.change is None:
+        return "One query a class shows no spread within classes."
+    after = f"{number(spread.after)} times that between them"
+    if each.is_still:
+        return f"The spread of its query features within classes is {after} (FC)."
+    if spread.change.low <= 0 <= spread.change.high:
+        return (
+            f"The spread of its query features within classes is {number(spread.before)} times that between them "
+            f"before adaptation and {number(spread.after)} after (FC; no significant change)."
+        )
+    way = "rises" if spread.change.mean > 0 else "falls"
+    return f"The spread of its query features within classes {way} from {spread.before.mean:.2f} to {after} (FC)."
 
 
-def _change(measure: Measure, is_still: bool) -> str:
-    if measure.after is None:
-        return ""
-    if is_still or measure.before is None:
-        return f"is {number(measure.after)}"
-    start, end = f"{measure.before.mean:.2f}", number(measure.after)
-    way = "goes from"
-    if measure.change is not None and (measure.change.low > 0 or measure.change.high < 0):
-        way = "rises from" if measure.change.mean > 0 else "falls from"
-    return f"{way} {start} to {end}{' (not significant)' if way == 'goes from' else ''}"
+def _spread(each: Representation) -> Measure:
+    return next(measure for measure in each.gathering if measure.name == SPREAD)
 
 
 def _beside(results: Mapping[str, Representation]) -> list[str]:
     """Say whose adapted features are tightest, and whose least so."""
     found: dict[str, Interval] = {}
     for label, each in results.items():
-        value = next(measure.after for measure in each.gathering if measure.name == LEAST)
+        value = _spread(each).after
         if value is not None:
             found[label] = value
     if len(found) < 2:
