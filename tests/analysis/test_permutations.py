@@ -61,6 +61,15 @@ def test_heads_with_equal_rows_say_the_same_under_every_assignment(name, steps, 
     assert result.spread.mean == result.breadth.mean == result.differ.mean == result.logits.gain.mean == 0
 
 
+def test_what_float32_rounds_away_parts_no_assignments_that_are_the_same():
+    learner, params = conv_learner(dtype=torch.float32)
+    episodes = [image_episode(n_queries=20, seed=seed, dtype=torch.float32) for seed in range(2)]
+    algorithm, start = algorithm_of("maml", learner, lr=2.0, steps=8), tied(params, learner)
+    said = outputs(algorithm, start, episodes[0], assignments(episodes[0], 120, 0))
+    assert not torch.allclose(said, said[:1].expand_as(said), rtol=0, atol=1e-4)
+    assert measure(subject_of(algorithm, start, episodes)).is_one
+
+
 @pytest.mark.parametrize("name", ["protonet", "r2d2", "matchingnet", "pretrained"])
 def test_heads_made_of_the_support_set_do_not_know_slots(name):
     learner, params = conv_learner()

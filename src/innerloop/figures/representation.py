@@ -31,7 +31,7 @@ COLLAPSE = {
 
 
 def draw(results: Mapping[str, Representation]) -> dict[str, Figure]:
-    """Draw the figures: `similarity`, `gathering` and `collapse` of what is defined, `freezing` where something adapts."""
+    """Draw the figures: `similarity`, `freezing` where something adapts, `gathering` and `collapse` where defined."""
     adapting = {label: each for label, each in results.items() if each.frozen}
     figures = {"similarity": _similarity(results)}
     if adapting:
