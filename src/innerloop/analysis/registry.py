@@ -18,6 +18,8 @@ from innerloop.analysis import (
     mixed_regression,
     orders,
     parts,
+    permutations,
+    representation,
     responsibility,
 )
 
@@ -144,6 +146,20 @@ ANALYSES: Mapping[str, Analysis] = {
         30,
         coherence.CoherenceSettings,
         of_seeds=True,
+    ),
+    "representation": Analysis(
+        "what adaptation changes by layer, what of it is needed, and how features gather by class",
+        representation.measure,
+        representation.Representation,
+        100,
+        representation.RepresentationSettings,
+    ),
+    "permutations": Analysis(
+        "accuracy under every assignment of an episode's classes to slots: best, worst, and all of them together",
+        permutations.measure,
+        permutations.Permutations,
+        30,
+        permutations.PermutationsSettings,
     ),
 }
 

@@ -20,6 +20,8 @@ from innerloop.figures import (
     memorization,
     mixed_regression,
     orders,
+    permutations,
+    representation,
     responsibility,
 )
 
@@ -38,6 +40,8 @@ FIGURES: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Figure]]] = {
     "head_memory": head_memory.draw,
     "landscape": landscape.draw,
     "coherence": coherence.draw,
+    "representation": representation.draw,
+    "permutations": permutations.draw,
 }
 
 # An experiment's drawing maps its one result to figures by name.

@@ -11,6 +11,7 @@ from torch.nn.modules.instancenorm import _InstanceNorm
 from torch.nn.parameter import is_lazy
 
 from innerloop.errors import ConfigError, did_you_mean
+from innerloop.models.blocks import blocks, heard
 from innerloop.models.copies import copy_of
 from innerloop.models.curved import curved
 from innerloop.models.in_place import layer_of, out_of_place
@@ -140,6 +141,27 @@ class Learner:
     def features(self, params: Params, inputs: Inputs, reference: Tensor | None = None) -> Features:
         """Return what the head is given for each input; `params` and `reference` as in `logits`."""
         return self._run(self._run_encoder, params, inputs, reference)
+
+    def activations(self, params: Params, inputs: Inputs, reference: Tensor | None = None) -> Params:
+        """Return what every block of the encoder makes of the inputs, in the order in which blocks run.
+
+        Args as in `logits`. A block whose output has no row of its own for every input is left out.
+        """
+        own = len(inputs)
+        with heard(self._run_encoder.module, blocks(self._run_encoder.module)) as said:
+            self.features(params, inputs, reference)
+        rows = own + (0 if reference is None or self.normalization != "support" else len(reference))
+        return {name: value[rows - own :] for name, value in said.items() if value.dim() > 1 and len(value) == rows}
+
+    def block_names(self) -> dict[str, frozenset[str]]:
+        """Return the names of the trainable parameters of each block of the encoder; the first has what is tied."""
+        found: dict[str, frozenset[str]] = {}
+        left = set(self._encoder_names)
+        for block in blocks(self._run_encoder.module):
+            own = {name for place, name in self._run_encoder.places if place.startswith(f"{block.place}.")}
+            found[block.name] = frozenset(own & left)
+            left -= own
+        return found
 
     def encoder_params(self, params: Params) -> Params:
         """Return the learner's own parameters that are not the head's."""

@@ -18,6 +18,8 @@ from innerloop.report.said import (
     memorization,
     mixed_regression,
     orders,
+    permutations,
+    representation,
     responsibility,
 )
 
@@ -51,6 +53,8 @@ SECTIONS: Mapping[str, Section] = {
     "head_memory": Section(head_memory.TITLE, head_memory.say, head_memory.captions),
     "landscape": Section(landscape.TITLE, landscape.say, landscape.captions),
     "coherence": Section(coherence.TITLE, coherence.say, coherence.captions),
+    "representation": Section(representation.TITLE, representation.say, representation.captions),
+    "permutations": Section(permutations.TITLE, permutations.say, permutations.captions),
 }
 
 
