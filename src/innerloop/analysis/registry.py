@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from innerloop.analysis import (
+    confidence,
     cosine,
     gradient_penalty,
     head_agreement,
@@ -16,6 +17,7 @@ from innerloop.analysis import (
     orders,
     parts,
     responsibility,
+    tasks,
 )
 
 
@@ -116,6 +118,20 @@ ANALYSES: Mapping[str, Analysis] = {
         head_agreement.HeadAgreement,
         200,
         head_agreement.HeadAgreementSettings,
+    ),
+    "tasks": Analysis(
+        "how tasks relate, and whether a new one is a combination of those trained on",
+        tasks.measure,
+        tasks.Tasks,
+        100,
+        tasks.TasksSettings,
+    ),
+    "confidence": Analysis(
+        "how sure one can be of a new task from its support alone: scores, bounds that hold as often as they say",
+        confidence.measure,
+        confidence.Confidence,
+        200,
+        confidence.ConfidenceSettings,
     ),
 }
 
