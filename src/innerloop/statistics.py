@@ -196,7 +196,8 @@ def _spearman(pairs: NDArray[np.float64]) -> NDArray[np.float64]:
     ranks -= ranks.mean(-1, keepdims=True)
     sizes = np.sqrt((ranks**2).sum(-1).prod(0))
     products = (ranks[0] * ranks[1]).sum(-1)
-    return np.divide(products, sizes, out=np.full_like(products, np.nan), where=sizes > 0)
+    found: NDArray[np.float64] = np.divide(products, sizes, out=np.full_like(products, np.nan), where=sizes > 0)
+    return found
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@
 
 The bound holds as often as it says for tasks exchangeable with the validation ones. Held-out validation episodes are:
 given the classes of that side, all its episodes are drawn alike. Tasks of other classes are not, and those of other
-data less so; how often it holds there is measured, not promised. Episodes share classes, so that intervals tell of tasks
-made of these classes and not of other classes.
+data less so; how often it holds there is measured, not promised. Episodes share classes, so that intervals tell of
+tasks made of these classes and not of other classes.
 
 Beside it stands what can be guaranteed of the representation itself (`guarantee`).
 
@@ -270,27 +270,13 @@ def measure(subject: Subject, settings: ConfidenceSettings | None = None) -> Con
         mean_interval(held_out.accuracies),
         mean_interval(explained.accuracies),
         explained_variance(said[0], held_out.accuracies),
-        (
-            *(
-                Score(
-                    names[place],
-                    *(rank_correlation(each.scores[:, place], each.accuracies) for each in (held_out, explained)),
-                )
-                for place in there
-            ),
-            Score(
-                "predicted",
-                *(rank_correlation(p, each.accuracies) for p, each in zip(said, (held_out, explained), strict=True)),
-            ),
-        ),
+        _scores([names[place] for place in there], there, (held_out, explained), said),
         tuple(
             _level(level, slackened, calibration.accuracies, said, (held_out.accuracies, explained.accuracies))
             for level in sorted(chosen.levels)
         ),
-        *(
-            tuple(zip(p.tolist(), each.accuracies.tolist(), strict=True))
-            for p, each in zip(said, (held_out, explained), strict=True)
-        ),
+        _points(said[0], held_out),
+        _points(said[1], explained),
         mean_interval(bounds),
         mean_interval(own),
         float(np.mean([b >= 1 - 1 / len(probe.classes) for b, probe in zip(bounds, probes, strict=True)])),
@@ -298,9 +284,7 @@ def measure(subject: Subject, settings: ConfidenceSettings | None = None) -> Con
     )
 
 
-def scored(
-    engine: Chosen, subject: Subject, residual: "Residual | None", groups: Iterable[Sequence[Probe]]
-) -> Scored:
+def scored(engine: Chosen, subject: Subject, residual: "Residual | None", groups: Iterable[Sequence[Probe]]) -> Scored:
     """Score episodes, a group at a time.
 
     Raises:
@@ -352,15 +336,28 @@ def fit(known: Scored, there: Sequence[int]) -> Any:
     return fitted.predict
 
 
+def _scores(
+    names: Sequence[str], places: Sequence[int], sides: tuple[Scored, Scored], said: Sequence[Values]
+) -> tuple[Score, ...]:
+    """Return every score beside accuracy on both sides, and the prediction last."""
+    columns = [(name, [each.scores[:, place] for each in sides]) for name, place in zip(names, places, strict=True)]
+    return tuple(
+        Score(name, *(rank_correlation(each, side.accuracies) for each, side in zip(values, sides, strict=True)))
+        for name, values in [*columns, ("predicted", list(said))]
+    )
+
+
+def _points(predicted: Values, true: Scored) -> tuple[tuple[float, float], ...]:
+    return tuple(zip(predicted.tolist(), true.accuracies.tolist(), strict=True))
+
+
 def explained_variance(predicted: Values, true: Values) -> float | None:
     """Return 1 less the mean squared error over the variance; None where nothing varies."""
     spread = float(np.var(true))
     return 1 - float(np.mean((true - predicted) ** 2)) / spread if spread > 0 else None
 
 
-def _level(
-    level: float, slackened: Values, known: Values, said: Sequence[Values], true: Sequence[Values]
-) -> Level:
+def _level(level: float, slackened: Values, known: Values, said: Sequence[Values], true: Sequence[Values]) -> Level:
     taken, flat = slack(slackened, known, level), slack(np.zeros_like(known), known, level)
     constant = float(lower(np.zeros(1), flat)[0])
     found = [coverage(lower(p, taken), constant, t) for p, t in zip(said, true, strict=True)]
@@ -461,4 +458,3 @@ def some_classes(split: Split, most: int) -> Split:
         members=tuple(split.members[each] for each in order),
         turns=tuple(split.turns[each] for each in order) if split.turns else (),
     )
-

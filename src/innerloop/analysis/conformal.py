@@ -5,8 +5,8 @@
     bound     = predicted - slack
 
 For a new case exchangeable with the calibration cases, P(true >= bound) >= level, whatever the predictor: among n + 1
-exchangeable excesses the new one is as likely to have any rank. It is a statement over draws of calibration and new case
-together, and says nothing of cases of another kind.
+exchangeable excesses the new one is as likely to have any rank. It is a statement over draws of calibration and new
+case together, and says nothing of cases of another kind.
 
 Source: vovk2005; papadopoulos2002 (the split); lei2018, section 2.
 """

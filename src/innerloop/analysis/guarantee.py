@@ -9,14 +9,14 @@ For a feature f of class i, with class means m, u = (m[j] - m[i]) / d[i,j] and d
     shots   P <= (2 sqrt(v[i]) + sqrt(v[i] / K) + sqrt(v[j] / K))^2 / d^2
 
 The last is for centroids c of K examples drawn without regard to f: if f is nearer to c[j] than to c[i], then
-d <= |m[j] - c[j]| + |c[j] - f| + |f - m[i]| <= |m[j] - c[j]| + |c[i] - m[i]| + 2 |f - m[i]|; take Markov's inequality of
-its square and Minkowski's for the sum. Examples drawn without replacement spread less than v / K. Among N classes the
-error of class i is at most the sum over the others, and at most 1; over episodes whose others are drawn alike, N - 1
-times the mean.
+d <= |m[j] - c[j]| + |c[j] - f| + |f - m[i]| <= |m[j] - c[j]| + |c[i] - m[i]| + 2 |f - m[i]|; take Markov's inequality
+of its square and Minkowski's for the sum. Examples drawn without replacement spread less than v / K. Among N classes
+the error of class i is at most the sum over the others, and at most 1; over episodes whose others are drawn alike,
+N - 1 times the mean.
 
 Means and spreads are those of the examples at hand, so that the first two hold of these very examples, exactly, and the
-last of draws from them. Of examples to come they say as much as these stand for them. A bound no smaller than the error of
-guessing, 1 - 1 / N, is vacuous.
+last of draws from them. Of examples to come they say as much as these stand for them. A bound no smaller than the error
+of guessing, 1 - 1 / N, is vacuous.
 
 Source: galanti2022, section 3 (class-distance normalised variance, (v[i] + v[j]) / (2 d^2)), whose bound is by
 Chebyshev's inequality and has larger constants; the derivation is in docs/derivations/guarantee.md.

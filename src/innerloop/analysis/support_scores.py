@@ -19,7 +19,6 @@ from innerloop.analysis.centroids import class_means
 from innerloop.analysis.guarantee import geometry, normalised_variance
 from innerloop.data.episode import Episode, Examples
 from innerloop.shapes import Features, Labels, Params
-from innerloop.training.evaluate import scores
 
 SCORES = ("margin", "certainty", "left_out", "separation", "distance")
 NEED_SHOTS = ("left_out", "separation")
@@ -29,11 +28,12 @@ def facts(algorithm: Algorithm, params: Params, episode: Episode) -> Tensor:
     """Return an episode's scores in the order of `SCORES`, NaN where there is none, and then its query accuracy."""
     support = episode.support
     labels = support.targets
-    accuracy = scores(algorithm, params, episode)[-1].double()
     with torch.no_grad():
         adapted = algorithm.adapt(params, support).adapted
+        said = algorithm.query_loss(adapted, episode)[1]
         logits = algorithm.query_loss(adapted, Episode(support, support))[1].double()
         features = algorithm.learner.features(params, support.inputs).double()
+    right = (said.argmax(1) == episode.query.targets).double().mean()
     own = logits.gather(1, labels[:, None])[:, 0]
     others = logits.scatter(1, labels[:, None], float("-inf")).max(1).values
     found = [
@@ -43,7 +43,7 @@ def facts(algorithm: Algorithm, params: Params, episode: Episode) -> Tensor:
         separation(features, labels),
         distance(features, labels),
     ]
-    return torch.stack([*found, accuracy])
+    return torch.stack([*found, torch.where(torch.isfinite(said).all(), right, float("nan"))])
 
 
 def left_out(algorithm: Algorithm, params: Params, support: Examples) -> Tensor:
@@ -65,7 +65,8 @@ def left_out(algorithm: Algorithm, params: Params, support: Examples) -> Tensor:
 
 def shot_of(labels: Labels) -> Tensor:
     """Return for every example how many of its class come before it."""
-    return (labels[:, None] == labels[None]).tril(-1).sum(1)
+    earlier: Tensor = (labels[:, None] == labels[None]).tril(-1).sum(1)
+    return earlier
 
 
 def separation(features: Features, labels: Labels) -> Tensor:

@@ -33,6 +33,7 @@ from innerloop.statistics import Correlation, Interval, mean_interval, paired_di
 from innerloop.training.evaluate import scores
 
 NAMED = 3  # neighbours of a task that are named and drawn
+SHOWN = 10  # tasks whose pictures stand on the map
 
 
 @dataclass(frozen=True)
@@ -276,15 +277,16 @@ def measure(subject: Subject, settings: TasksSettings | None = None) -> Tasks:
         mean_interval(accuracies),
         _residuals([each.nonnegative for each in found], accuracies),
         _residuals([each.ridge for each in found], accuracies),
-        float(np.sqrt(1 - chosen.neighbours / made.dimensions)),
+        (1 - chosen.neighbours / made.dimensions) ** 0.5,
         mean_interval([float((each.weights > 0).sum()) for each in found]),
-        *(mean_interval([each.cosines[place] for each in found]) for place in (0, 1)),
+        mean_interval([each.cosines[0] for each in found]),
+        mean_interval([each.cosines[1] for each in found]),
         tuple((each.nonnegative[0], each.accuracy) for each in found),
         tuple(
             _related(subject, held, probe, each)
             for probe, each in zip(shown[: chosen.drawn], found[: chosen.drawn], strict=True)
         ),
-        _mapped(subject, held.vectors[: chosen.mapped], shown, found),
+        _mapped(subject, held.some(np.arange(min(chosen.mapped, chosen.bank))), shown, found),
     )
 
 
@@ -348,10 +350,13 @@ def _left(fits: Sequence[Combination]) -> tuple[float, ...]:
 def _residuals(rows: Sequence[tuple[float, ...]], accuracies: Sequence[float]) -> Residuals:
     task, others, meaningless, direction = zip(*rows, strict=True)
     return Residuals(
-        *(mean_interval(each) for each in (task, others, meaningless, direction)),
-        below_others=paired_difference(others, task),
-        below_shuffled=paired_difference(meaningless, task),
-        with_accuracy=rank_correlation(task, accuracies),
+        mean_interval(task),
+        mean_interval(others),
+        mean_interval(meaningless),
+        mean_interval(direction),
+        paired_difference(others, task),
+        paired_difference(meaningless, task),
+        rank_correlation(task, accuracies),
     )
 
 
@@ -388,19 +393,21 @@ def _mapped(
     if places is None:
         return None
     known, new = places[: len(members)], places[len(members) :]
-    placed = [Placed(_shown(probes[each]), new[each], True) for each in apart(new, SHOWN)]
-    placed += [Placed(_shown(member(subject, each)), known[each], False) for each in apart(known, SHOWN)]
+    chosen = apart(known + new, SHOWN)
+    placed = [
+        Placed(_shown(probes[each - len(known)]), places[each], True)
+        if each >= len(known)
+        else Placed(_shown(member(subject, each)), places[each], False)
+        for each in chosen
+    ]
     pictured = tuple(each for each in placed if each.task.pictures)
     return TaskMap(known, new, tuple(each.accuracy for each in found), pictured)
 
 
-SHOWN = 6  # tasks of either kind whose pictures stand on the map
-
-
 def apart(places: Sequence[Point], count: int) -> list[int]:
-    """Return which places to show so that none lie close: the first, then always the farthest from those chosen."""
+    """Return which places to show so that none lie close: the last, then always the farthest from those chosen."""
     points = np.array(places)
-    chosen = [0] if len(points) else []
+    chosen = [len(points) - 1] if len(points) else []
     while 0 < len(chosen) < min(count, len(points)):
         distances = np.linalg.norm(points[:, None] - points[chosen][None], axis=2).min(1)
         chosen.append(int(distances.argmax()))

@@ -6,6 +6,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from innerloop.figures import (
+    confidence,
     contrast,
     cosine,
     gradient_penalty,
@@ -18,6 +19,7 @@ from innerloop.figures import (
     mixed_regression,
     orders,
     responsibility,
+    tasks,
 )
 
 FIGURES: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Figure]]] = {
@@ -32,6 +34,8 @@ FIGURES: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Figure]]] = {
     "gradient_penalty": gradient_penalty.draw,
     "learned_rates": learned_rates.draw,
     "head_agreement": head_agreement.draw,
+    "tasks": tasks.draw,
+    "confidence": confidence.draw,
 }
 
 # An experiment's drawing maps its one result to figures by name.

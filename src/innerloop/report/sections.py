@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from innerloop.report.said import (
+    confidence,
     contrast,
     cosine,
     gradient_penalty,
@@ -16,6 +17,7 @@ from innerloop.report.said import (
     mixed_regression,
     orders,
     responsibility,
+    tasks,
 )
 
 
@@ -45,6 +47,8 @@ SECTIONS: Mapping[str, Section] = {
     "gradient_penalty": Section(gradient_penalty.TITLE, gradient_penalty.say, gradient_penalty.captions),
     "learned_rates": Section(learned_rates.TITLE, learned_rates.say, learned_rates.captions),
     "head_agreement": Section(head_agreement.TITLE, head_agreement.say, head_agreement.captions),
+    "tasks": Section(tasks.TITLE, tasks.say, tasks.captions),
+    "confidence": Section(confidence.TITLE, confidence.say, confidence.captions),
 }
 
 
