@@ -66,8 +66,17 @@ def rated(tmp_path_factory):
 def of_run(run, count=2):
     split = load(run.recipe.data).split("test")
     algorithm, state = run.learned(split, "last")
+    shape = run.recipe.episode
     return Subject(
-        algorithm, algorithm, state.params, lambda: probes(split, run.recipe.episode, 0, range(count)), run, state
+        algorithm,
+        algorithm,
+        state.params,
+        lambda: probes(split, shape, 0, range(count)),
+        run,
+        state,
+        load(run.recipe.data).split,
+        split,
+        shape,
     )
 
 
@@ -113,6 +122,8 @@ FEW = {
     "inner_lr": {"rates": (-0.1, 3.0), "most": 2},
     "gradient_penalty": {"rates": (-0.1, 0.01)},
     "head_agreement": {"rates": (0.25, 4.0), "steps": (2,)},
+    "tasks": {"bank": 12, "neighbours": 3},
+    "confidence": {"fitted": 6, "calibrated": 6, "held_out": 5, "levels": (0.5, 0.9)},
 }
 
 
@@ -122,8 +133,9 @@ def settings_of(name):
     return () if kind is None else (kind(**FEW.get(name, {})),)
 
 
-# Interference traces what a run recorded, so only a run will do.
-CASES = [(name, where) for name in ANALYSES for where in WORLDS if name != "interference" or where == "a run"]
+# Interference traces what a run recorded, and the last two draw tasks of a run's own data, so only a run will do.
+OF_RUNS = ("interference", "tasks", "confidence")
+CASES = [(name, where) for name in ANALYSES for where in WORLDS if name not in OF_RUNS or where == "a run"]
 # Learned rates are told of learners that have learned some.
 CASES = [case for case in CASES if case[0] != "learned_rates"]
 CASES += [("learned_rates", where) for where in ("a run with learned rates", "one learned rate", "rates by step")]

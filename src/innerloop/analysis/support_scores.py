@@ -77,7 +77,8 @@ def separation(features: Features, labels: Labels) -> Tensor:
     pairs = normalised_variance(geometry(features, labels))
     smallest = torch.finfo(features.dtype).tiny
     # Means that are one point, and classes that are, are as far as numbers go, and not beyond.
-    return -pairs[~torch.eye(len(pairs), dtype=torch.bool)].mean().clamp(smallest, 1 / smallest).log()
+    mean: Tensor = pairs[~torch.eye(len(pairs), dtype=torch.bool)].mean()
+    return -mean.clamp(smallest, 1 / smallest).log()
 
 
 def distance(features: Features, labels: Labels) -> Tensor:
