@@ -2,11 +2,12 @@
 
 import pytest
 import torch
-import torch.nn.functional as F
+from torch.nn import functional
 
 from innerloop.analysis.embedding import embed, flat, settled, sketch, steps_of
 from innerloop.data.episode import Episode, with_slots
 from innerloop.errors import ConfigError
+from innerloop.models import Learner
 from innerloop.params import add, select, zeroed
 from innerloop.seeds import generator
 from worlds import algorithm_of, conv_learner, image_episode, normed_learner, sequential, smooth_learner, vector_episode
@@ -19,12 +20,12 @@ def plain(algorithm, params, episode):
     """Return the encoder's support gradient at the head that one step from zero makes, and that point."""
     learner = algorithm.learner
     leaves = {name: value.clone().requires_grad_() for name, value in zeroed(params, learner.head_names).items()}
-    loss = F.cross_entropy(learner.logits(leaves, episode.support.inputs), episode.support.targets)
+    loss = functional.cross_entropy(learner.logits(leaves, episode.support.inputs), episode.support.targets)
     steps = dict(zip(leaves, torch.autograd.grad(loss, list(leaves.values())), strict=True))
     here = {name: value.detach() for name, value in leaves.items()}
     here = add(here, select(steps, learner.head_names), -algorithm.inner.lr)
     leaves = {name: value.clone().requires_grad_() for name, value in here.items()}
-    loss = F.cross_entropy(learner.logits(leaves, episode.support.inputs), episode.support.targets)
+    loss = functional.cross_entropy(learner.logits(leaves, episode.support.inputs), episode.support.targets)
     encoder = learner.encoder_params(leaves)
     return dict(zip(encoder, torch.autograd.grad(loss, list(encoder.values())), strict=True)), here
 
@@ -78,7 +79,7 @@ def test_the_fisher_is_the_mean_over_examples_and_labels_of_squared_scores():
     for example in range(len(episode.support.targets)):
         for slot in range(3):
             leaves = {name: here[name].clone().requires_grad_() for name in names}
-            logs = F.log_softmax(learner.logits({**here, **leaves}, episode.support.inputs), 1)[example]
+            logs = functional.log_softmax(learner.logits({**here, **leaves}, episode.support.inputs), 1)[example]
             logs[slot].backward()
             score = torch.cat([leaves[name].grad.reshape(-1) for name in names])
             total = total + logs[slot].detach().exp() * score**2
@@ -100,10 +101,8 @@ def test_a_head_that_alone_adapts_leaves_a_gradient_and_one_that_stays_is_moved_
 
 def test_what_cannot_be_embedded_is_refused_in_one_line():
     learner, _ = conv_learner()
-    with pytest.raises(ConfigError, match="inner.loss=cross_entropy for the Fisher of a task, got mse"):
+    with pytest.raises(ConfigError, match=r"inner\.loss=cross_entropy for the Fisher of a task, got mse"):
         settled(algorithm_of("maml", learner, loss="mse"), "fisher")
-    from innerloop.models import Learner
-
     bare = Learner(sequential(flatten=torch.nn.Flatten, head=lambda: torch.nn.Linear(6, 3)))
     with pytest.raises(ConfigError, match="expected an encoder with parameters"):
         settled(algorithm_of("maml", bare), "gradient")

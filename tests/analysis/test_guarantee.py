@@ -1,4 +1,4 @@
-"""Bounds on the nearest centroid's error: tight where they are met, kept on simulated features, vacuous where they are."""
+"""Bounds on the nearest centroid's error: met where they can be, and kept on simulated features."""
 
 import pytest
 import torch

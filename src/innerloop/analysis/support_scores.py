@@ -77,8 +77,9 @@ def separation(features: Features, labels: Labels) -> Tensor:
     pairs = normalised_variance(geometry(features, labels))
     smallest = torch.finfo(features.dtype).tiny
     # Means that are one point, and classes that are, are as far as numbers go, and not beyond.
-    mean: Tensor = pairs[~torch.eye(len(pairs), dtype=torch.bool)].mean()
-    return -mean.clamp(smallest, 1 / smallest).log()
+    mean = pairs[~torch.eye(len(pairs), dtype=torch.bool)].mean()
+    found: Tensor = -mean.clamp(smallest, 1 / smallest).log()
+    return found
 
 
 def distance(features: Features, labels: Labels) -> Tensor:

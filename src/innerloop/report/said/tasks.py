@@ -85,8 +85,8 @@ def _told(label: str, found: Correlation | None) -> str:
     numbers = f"rank correlation {found.value:.2f}, 95% interval {found.low:.2f} to {found.high:.2f}"
     if not found.is_told:
         return f"What is left does not tell the accuracy of a task for the {label} ({numbers})."
-    way = "less" if found.value < 0 else "more"
-    return f"Tasks of which more is left are solved {way} well by the {label} ({numbers})."
+    way = "worse" if found.value < 0 else "better"
+    return f"Tasks of which more is left are solved {way} by the {label} ({numbers})."
 
 
 def _embedded(result: Tasks) -> str:
