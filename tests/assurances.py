@@ -44,7 +44,7 @@ def related(pictures=3, observations=12, **changes):
         91456,
         2048,
         1000,
-        "omniglot, train",
+        "omniglot (train)",
         32,
         accuracy,
         residuals(observations=observations),
@@ -90,8 +90,8 @@ TOLD = Correlation(0.4, 0.2, 0.6, 40)
 def sure(**changes):
     points = tuple((0.6 + 0.005 * number, 0.5 + 0.01 * number) for number in range(40))
     base = Confidence(
-        "typeface, validation",
-        "digits, test",
+        "typeface (validation)",
+        "digits (test)",
         False,
         200,
         150,

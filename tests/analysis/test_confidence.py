@@ -72,7 +72,7 @@ def test_prediction_bounds_and_coverage_are_those_of_three_parts_of_the_validati
     assert high.explained.bound.mean == high.constant == 0
     assert result.accuracy.mean == pytest.approx(new[:, -1].mean())
     np.testing.assert_allclose([true for _, true in result.home_points], rows[23:, -1])
-    assert (result.home, result.source, result.is_home) == ("made-up, validation", "made-up, test", False)
+    assert (result.home, result.source, result.is_home) == ("made-up (validation)", "made-up (test)", False)
     assert measure(subject_of("validation"), FEW).is_home
 
 

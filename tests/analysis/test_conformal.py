@@ -10,7 +10,16 @@ from innerloop.analysis.conformal import fewest, lower, slack
 
 @pytest.mark.parametrize(
     ("cases", "level", "rank"),
-    [(19, 0.95, 19), (20, 0.95, 20), (39, 0.95, 38), (9, 0.9, 9), (99, 0.9, 90), (100, 0.9, 91), (4, 0.8, 4)],
+    [
+        (19, 0.95, 19),
+        (20, 0.95, 20),
+        (39, 0.95, 38),
+        (9, 0.9, 9),
+        (99, 0.9, 90),
+        (100, 0.9, 91),
+        (4, 0.8, 4),
+        (99, 0.55, 55),
+    ],
 )
 def test_the_slack_is_the_smallest_excess_of_the_rank_that_the_level_asks_for(cases, level, rank):
     order = np.random.default_rng(0).permutation(cases)

@@ -94,6 +94,13 @@ def test_classes_in_one_place_are_bounded_by_1_and_points_far_apart_by_0():
     assert error(apart, labels) == 0
 
 
+def test_the_bound_for_few_shots_is_the_squared_sum_of_three_roots_over_the_squared_distance():
+    spread = torch.tensor([[-1.0], [1.0], [97.0], [103.0]], dtype=torch.float64)  # spreads 1 and 9, 100 apart
+    pairs = by_shots(geometry(spread, torch.tensor([0, 0, 1, 1])), 4)
+    assert pairs[0, 1] == pytest.approx((2 * 1 + 1 / 2 + 3 / 2) ** 2 / 100**2)
+    assert pairs[1, 0] == pytest.approx((2 * 3 + 3 / 2 + 1 / 2) ** 2 / 100**2)
+
+
 def test_few_shot_centroids_are_made_of_as_many_examples_and_asked_the_others():
     features, labels = gaussians(1.0, classes=3, each=4)
     shots = few_shot_error(features, labels, 3, 3, rng=generator(3, "one"))[1]

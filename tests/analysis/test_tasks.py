@@ -97,7 +97,7 @@ def test_tasks_are_placed_and_named_and_pictures_stand_far_apart():
     assert (len(result.map.bank), len(result.map.tasks), len(result.related)) == (10, 12, 2)
     assert len({each.place for each in result.map.shown}) == 10
     assert all(len(each.task.pictures) == 3 for each in result.map.shown)
-    assert result.source == "made-up, train"
+    assert result.source == "made-up (train)"
     assert measure(subject_of(NEW[:1]), replace(FEW, mapped=0, drawn=0)).map is None
     assert apart([(0.0, 0.0), (1.0, 0.0), (0.4, 0.0), (5.0, 0.0)], 3) == [3, 0, 1]
     assert apart([], 3) == []

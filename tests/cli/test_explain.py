@@ -119,9 +119,9 @@ def test_confidence_learns_at_home_and_is_tried_on_other_data(trained):
     run = open_run(trained.folder / "zeroing")
     (kept,) = (each for each in run.explanations() if each.analysis == "confidence")
     found = from_values(ANALYSES["confidence"].result, kept.values)
-    assert (found.home, found.source, found.is_home) == ("typeface, validation", "digits, test", False)
+    assert (found.home, found.source, found.is_home) == ("typeface (validation)", "digits (test)", False)
     assert "validation tasks  28/28" in said
-    assert "tasks of digits, test" in said
+    assert "tasks of digits (test)" in said
     (level,) = found.levels
     assert (level.held_out.held.observations, level.explained.held.observations) == (10, 3)
     assert found.representation.classes == len(load(kept.data).classes("test").class_names)

@@ -13,9 +13,9 @@ Beside it stands what can be guaranteed of the representation itself (`guarantee
 Source: vovk2005, papadopoulos2002 (conformal); galanti2022 (the guarantee); the scores are ours.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from innerloop.analysis import guarantee
-from innerloop.analysis.bank import Embedder, bank, embedder
+from innerloop.analysis.bank import Bank, Embedder, bank, embedder
+from innerloop.analysis.centroids import slots_of
 from innerloop.analysis.combination import nonnegative
 from innerloop.analysis.conformal import Values, fewest, lower, slack
 from innerloop.analysis.embedding import Kind
@@ -31,7 +32,7 @@ from innerloop.analysis.global_centres import class_features
 from innerloop.analysis.subject import Probe, Subject, together
 from innerloop.analysis.support_scores import SCORES, facts
 from innerloop.analysis.tasks import TasksSettings
-from innerloop.data.episode import ends, joined, stacked
+from innerloop.data.episode import Episode, ends, joined, stacked
 from innerloop.data.family import Family
 from innerloop.data.split import VALIDATION, Split
 from innerloop.engine import Chosen, EngineConfig
@@ -183,7 +184,7 @@ class Confidence:
     """How sure one can be of new tasks.
 
     Attributes:
-        home: The data that was learned from: `omniglot, validation`.
+        home: The data that was learned from: `omniglot (validation)`.
         source: The data explained.
         is_home: Whether both are the same side of the same data, so that the level is promised there too.
         fitted: Episodes the prediction was fitted on.
@@ -248,9 +249,9 @@ def measure(subject: Subject, settings: ConfidenceSettings | None = None) -> Con
     known = chosen.fitted + chosen.calibrated
     numbers: Iterable[int] = subject.watch("validation tasks", range(known + chosen.held_out))
     validation = scored(engine, subject, residual, together(subject.at_home(VALIDATION, STREAM, numbers)))
-    probes: list[Probe] = []
-    explained = scored(engine, subject, residual, _noted(subject.some_at_a_time(), probes))
-    if not probes:
+    notes: list[Own] = []
+    explained = scored(engine, subject, residual, _noted(subject, subject.some_at_a_time(), notes))
+    if not notes:
         raise DataError("expected at least one episode to be sure of, got none; ask for more episodes")
     names = (*SCORES, *([RESIDUAL] if residual else []))
     there = [place for place in range(len(names)) if not np.isnan(_both(validation, explained)[:, place]).any()]
@@ -259,7 +260,6 @@ def measure(subject: Subject, settings: ConfidenceSettings | None = None) -> Con
     said = [predict(each.scores[:, there]) for each in (held_out, explained)]
     slackened = predict(calibration.scores[:, there])
     home = subject.own(VALIDATION)
-    own, bounds = _of_episodes(subject, probes)
     return Confidence(
         _words(home),
         "" if subject.split is None else _words(subject.split),
@@ -277,9 +277,9 @@ def measure(subject: Subject, settings: ConfidenceSettings | None = None) -> Con
         ),
         _points(said[0], held_out),
         _points(said[1], explained),
-        mean_interval(bounds),
-        mean_interval(own),
-        float(np.mean([b >= 1 - 1 / len(probe.classes) for b, probe in zip(bounds, probes, strict=True)])),
+        mean_interval([each.bound for each in notes]),
+        mean_interval([each.error for each in notes]),
+        float(np.mean([each.bound >= each.chance for each in notes])),
         _representation(subject, chosen),
     )
 
@@ -310,10 +310,10 @@ class Residual:
     """The score of a task by what its nearest neighbours in a bank leave of it, as in `tasks`."""
 
     made: Embedder
-    held: Any
+    held: Bank
     neighbours: int
 
-    def __call__(self, episodes: list[Any]) -> Tensor:
+    def __call__(self, episodes: list[Episode]) -> Tensor:
         """Return the residuals of episodes."""
         vectors = self.made(episodes).double().numpy()
         near = self.held.nearest(vectors, self.neighbours)
@@ -321,7 +321,7 @@ class Residual:
         return torch.tensor(left, dtype=torch.float64)
 
 
-def fit(known: Scored, there: Sequence[int]) -> Any:
+def fit(known: Scored, there: Sequence[int]) -> Callable[[Values], Values]:
     """Return what maps scores [episode score] to accuracies: ridge regression, its penalty by leave-one-out.
 
     Args:
@@ -333,7 +333,8 @@ def fit(known: Scored, there: Sequence[int]) -> Any:
     from sklearn.preprocessing import StandardScaler
 
     fitted = make_pipeline(StandardScaler(), RidgeCV(PENALTIES)).fit(known.scores[:, there], known.accuracies)
-    return fitted.predict
+    predict: Callable[[Values], Values] = fitted.predict
+    return predict
 
 
 def _scores(
@@ -392,10 +393,28 @@ def _residual(subject: Subject, settings: ConfidenceSettings) -> Residual | None
     return Residual(made, bank(subject, made, usual.bank), min(usual.neighbours, made.dimensions - 1))
 
 
-def _noted(groups: Iterable[list[Probe]], seen: list[Probe]) -> Iterable[list[Probe]]:
+class Own(NamedTuple):
+    """What an episode's own examples guarantee of centroids of all of them, their error, and that of guessing."""
+
+    bound: float
+    error: float
+    chance: float
+
+
+def _noted(subject: Subject, groups: Iterable[list[Probe]], notes: list[Own]) -> Iterator[list[Probe]]:
+    """Yield the groups, and note of every episode what it guarantees: no episode stays in memory."""
     for several in groups:
-        seen += several
+        notes += [_own(subject, probe) for probe in several]
         yield several
+
+
+def _own(subject: Subject, probe: Probe) -> Own:
+    every = joined(probe.episode)
+    with torch.no_grad():
+        features = subject.tested.learner.features(subject.params, every.inputs)
+    ways = len(slots_of(every.targets))
+    bound = guarantee.bound(guarantee.by_line(guarantee.geometry(features, every.targets)), ways)
+    return Own(bound, guarantee.error(features, every.targets), 1 - 1 / ways)
 
 
 def _both(left: Scored, right: Scored) -> NDArray[np.float64]:
@@ -403,20 +422,7 @@ def _both(left: Scored, right: Scored) -> NDArray[np.float64]:
 
 
 def _words(split: Split | Family) -> str:
-    return f"{split.data_set}, {split.name}"
-
-
-def _of_episodes(subject: Subject, probes: Sequence[Probe]) -> tuple[list[float], list[float]]:
-    """Return the errors of centroids of all of an episode's examples, and their bounds."""
-    errors, bounds = [], []
-    for probe in probes:
-        every = joined(probe.episode)
-        with torch.no_grad():
-            features = subject.tested.learner.features(subject.params, every.inputs)
-        errors.append(guarantee.error(features, every.targets))
-        ways = len(set(every.targets.tolist()))
-        bounds.append(guarantee.bound(guarantee.by_line(guarantee.geometry(features, every.targets)), ways))
-    return errors, bounds
+    return f"{split.data_set} ({split.name})"
 
 
 def _representation(subject: Subject, settings: ConfidenceSettings) -> Representation | None:

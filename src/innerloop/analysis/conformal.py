@@ -27,7 +27,7 @@ def slack(predicted: Values, true: Values, level: float) -> float:
         true: What came of them.
         level: How often the bound is to hold, in (0, 1).
     """
-    # A hair below, since 20 x 0.95 is above 19 in floating point.
+    # A hair below, since 100 x 0.55 is above 55 in floating point.
     rank = math.ceil((len(true) + 1) * level - 1e-9)
     return math.inf if rank > len(true) else float(np.sort(predicted - true)[rank - 1])
 

@@ -87,4 +87,5 @@ def distance(features: Features, labels: Labels) -> Tensor:
     means = class_means(features, labels)[1]
     far = torch.cdist(means, means, compute_mode="donot_use_mm_for_euclid_dist").fill_diagonal_(float("inf"))
     length = means.norm(dim=1).mean()
-    return far.min(1).values.mean() / length if length > 0 else length
+    found: Tensor = far.min(1).values.mean() / length if length > 0 else length
+    return found

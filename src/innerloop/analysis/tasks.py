@@ -183,7 +183,7 @@ class Tasks:
         parameters: Numbers of the encoder.
         dimensions: Numbers of an embedding.
         bank: How many tasks there are in the bank.
-        source: Whose they are: `omniglot, train`.
+        source: Whose they are: `omniglot (train)`.
         neighbours: How many of them a new task is combined of.
         accuracy: Of the new tasks' queries.
         nonnegative: What non-negative combinations leave.
@@ -257,10 +257,10 @@ def measure(subject: Subject, settings: TasksSettings | None = None) -> Tasks:
         )
     held = bank(subject, made, chosen.bank, chosen.bank_from)
     found: list[Found] = []
-    shown: list[Probe] = []
+    shown: list[Shown] = []
     for several in subject.some_at_a_time():
         found += of_group(made, held, several, chosen)
-        shown += several
+        shown += [_shown(probe) for probe in several]  # small pictures; no episode stays in memory
     if not found:
         raise DataError("expected at least one episode to relate to others, got none; ask for more episodes")
     home = subject.own(TRAIN)
@@ -272,7 +272,7 @@ def measure(subject: Subject, settings: TasksSettings | None = None) -> Tasks:
         made.parameters,
         made.dimensions,
         chosen.bank,
-        f"{home.data_set}, {home.name}",
+        f"{home.data_set} ({home.name})",
         chosen.neighbours,
         mean_interval(accuracies),
         _residuals([each.nonnegative for each in found], accuracies),
@@ -283,8 +283,8 @@ def measure(subject: Subject, settings: TasksSettings | None = None) -> Tasks:
         mean_interval([each.cosines[1] for each in found]),
         tuple((each.nonnegative[0], each.accuracy) for each in found),
         tuple(
-            _related(subject, held, probe, each)
-            for probe, each in zip(shown[: chosen.drawn], found[: chosen.drawn], strict=True)
+            _related(subject, held, task, each)
+            for task, each in zip(shown[: chosen.drawn], found[: chosen.drawn], strict=True)
         ),
         _mapped(subject, held.some(np.arange(min(chosen.mapped, chosen.bank))), shown, found),
     )
@@ -360,10 +360,10 @@ def _residuals(rows: Sequence[tuple[float, ...]], accuracies: Sequence[float]) -
     )
 
 
-def _related(subject: Subject, held: Bank, probe: Probe, found: Found) -> Related:
+def _related(subject: Subject, held: Bank, task: Shown, found: Found) -> Related:
     heaviest = np.argsort(-found.weights, kind="stable")[:NAMED]
     return Related(
-        _shown(probe),
+        task,
         found.nonnegative[0],
         found.accuracy,
         tuple(
@@ -386,7 +386,7 @@ def _shown(probe: Probe) -> Shown:
 
 
 def _mapped(
-    subject: Subject, members: NDArray[np.float64], probes: Sequence[Probe], found: Sequence[Found]
+    subject: Subject, members: NDArray[np.float64], shown: Sequence[Shown], found: Sequence[Found]
 ) -> TaskMap | None:
     """Place tasks on the plane, and choose a few that lie far apart to be shown."""
     places = scattered(np.concatenate([members, np.stack([each.vector for each in found])]))
@@ -395,7 +395,7 @@ def _mapped(
     known, new = places[: len(members)], places[len(members) :]
     chosen = apart(known + new, SHOWN)
     placed = [
-        Placed(_shown(probes[each - len(known)]), places[each], True)
+        Placed(shown[each - len(known)], places[each], True)
         if each >= len(known)
         else Placed(_shown(member(subject, each)), places[each], False)
         for each in chosen

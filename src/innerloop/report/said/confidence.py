@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from innerloop.analysis.confidence import Bounded, Confidence, Coverage, Level, Representation
+from innerloop.analysis.confidence import Bounded, Confidence, Coverage, Level
 from innerloop.figures.confidence import NAMES
 from innerloop.report.words import listed, share
 from innerloop.statistics import Correlation, Interval, Share
@@ -40,14 +40,15 @@ def captions(results: Mapping[str, Confidence]) -> dict[str, str]:
             f"Bounds (outlines) on the error of the nearest centroid among {one.ways} classes, before adaptation, from "
             f"the examples of {one.classes} of the explained classes, and what is observed in episodes drawn from them "
             f"(filled): {listed([BOUNDS[each.name] for each in one.bounds])} ({one.shots} a class). No observed error "
-            "can lie above its bound; a bound at the dashed line or above says nothing."
+            "can lie above its bound; a bound at the dashed line or above says nothing. Episode by episode: "
+            + " ".join(f"for the {label}, {_of_episodes(results[label])}" for label in told)
         )
     return said
 
 
 def _run(label: str, result: Confidence) -> str:
     level = _middle(result)
-    return " ".join([_held(label, result, level), _worth(result, level), *_guaranteed(result.representation)])
+    return " ".join([_held(label, result, level), _worth(result, level), _guaranteed(result)])
 
 
 def _middle(result: Confidence) -> Level:
@@ -83,7 +84,7 @@ def _where(result: Confidence) -> str:
 
 def _kin(result: Confidence) -> str:
     if result.is_home:
-        return "which the explained ones are alike, as they are of the same classes"
+        return "whose classes the explained ones share"
     return "for which alone it is promised, as the explained ones are of other classes and not exchangeable with them"
 
 
@@ -91,7 +92,7 @@ def _promise(result: Confidence) -> str:
     if result.is_home:
         return "the explained ones are of the same classes."
     where = result.source or "other classes"
-    return f"the explained ones ({where}) are not exchangeable with these, so that there it is measured alone."
+    return f"those of {where} are not exchangeable with these, so that there it is measured alone."
 
 
 def _share(held: Share) -> str:
@@ -126,16 +127,25 @@ def _sharper(home: Coverage) -> str:
     return f"on validation tasks the bound is as high as one number for all tasks ({points})"
 
 
-def _guaranteed(found: Representation | None) -> list[str]:
+def _guaranteed(result: Confidence) -> str:
+    found = result.representation
     if found is None:
-        return []
+        return f"What class separation guarantees before adaptation: {_of_episodes(result)}"
     useful = [each for each in found.bounds if each.bound < found.chance]
     vacuous = [each for each in found.bounds if each.bound >= found.chance]
     said = [_bounded(each) for each in useful]
     if vacuous:
         names = listed([BOUNDS[each.name] for each in vacuous])
         said.append(f"vacuous {names} (at least {100 * found.chance:.0f}%, the error of guessing)")
-    return [f"What class separation guarantees of the nearest centroid's error before adaptation: {'; '.join(said)}."]
+    return f"What class separation guarantees of the nearest centroid's error before adaptation: {'; '.join(said)}."
+
+
+def _of_episodes(result: Confidence) -> str:
+    """Say what is guaranteed of centroids of all of an episode's examples."""
+    return (
+        f"an error of at most {share(result.episode_bound)} for centroids of all of an episode's own examples, where "
+        f"it is {share(result.episode_error)}; vacuous in {100 * result.episode_vacuous:.0f}% of the episodes."
+    )
 
 
 def _bounded(each: Bounded) -> str:
