@@ -101,6 +101,12 @@ def test_the_bound_for_few_shots_is_the_squared_sum_of_three_roots_over_the_squa
     assert pairs[1, 0] == pytest.approx((2 * 3 + 3 / 2 + 1 / 2) ** 2 / 100**2)
 
 
+def test_among_several_classes_a_bound_is_the_sum_over_the_others_and_at_most_1():
+    pairs = torch.full((5, 5), 0.1, dtype=torch.float64)
+    pairs[0] = 0.5
+    assert [bound(pairs, ways) for ways in (2, 3, 5)] == pytest.approx([(0.5 + 4 * 0.1) / 5, 1.8 / 5, (1 + 1.6) / 5])
+
+
 def test_few_shot_centroids_are_made_of_as_many_examples_and_asked_the_others():
     features, labels = gaussians(1.0, classes=3, each=4)
     shots = few_shot_error(features, labels, 3, 3, rng=generator(3, "one"))[1]
