@@ -2,7 +2,15 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from innerloop.statistics import Equivalence, equivalence, mean_interval, paired_difference, ranking
+from innerloop.statistics import (
+    Equivalence,
+    equivalence,
+    mean_interval,
+    paired_difference,
+    rank_correlation,
+    ranking,
+    share,
+)
 
 
 def test_the_interval_is_students_t():
@@ -117,3 +125,48 @@ def test_the_verdict_is_the_other_way_round_for_the_other_learner():
         there, back = equivalence(left, right, 0.02), equivalence(right, left, 0.02)
         assert isinstance(there, Equivalence)
         assert back.verdict == turned[there.verdict]
+
+
+def test_the_rank_correlation_is_spearmans_also_with_ties_and_its_interval_is_of_pairs_drawn_again():
+    rng = np.random.default_rng(0)
+    left = rng.normal(size=80)
+    right = np.round(left + rng.normal(size=80), 1)  # ties
+    found = rank_correlation(left, right)
+    assert found.value == pytest.approx(stats.spearmanr(left, right).statistic)
+    drawn = np.random.default_rng(0).integers(80, size=(2000, 80))
+    again = [stats.spearmanr(left[row], right[row]).statistic for row in drawn[:300]]
+    assert (found.low, found.high) == pytest.approx(tuple(np.quantile(again, [0.025, 0.975])), abs=0.05)
+    assert found.is_told
+    assert rank_correlation(left, rng.normal(size=80)).is_told is False
+    assert rank_correlation(left, -right).value == pytest.approx(-found.value)
+    assert rank_correlation(left, np.exp(right)).value == pytest.approx(found.value)
+
+
+def test_the_interval_of_a_rank_correlation_covers_the_truth_nearly_as_often_as_it_says():
+    rng = np.random.default_rng(1)
+    held = 0
+    for _ in range(300):
+        left = rng.normal(size=60)
+        right = 0.5 * left + (1 - 0.25) ** 0.5 * rng.normal(size=60)
+        found = rank_correlation(left, right, resamples=400)
+        held += found.low <= 6 / np.pi * np.arcsin(0.25) <= found.high  # Spearman's of two normal variables
+    assert 0.90 <= held / 300 <= 0.98
+
+
+def test_a_handful_of_pairs_and_what_does_not_vary_have_no_rank_correlation():
+    numbers = np.arange(9.0)
+    assert rank_correlation(numbers, numbers) is None
+    assert rank_correlation(np.arange(20.0), np.ones(20)) is None
+    assert rank_correlation(np.arange(20.0), np.full(20, np.nan)) is None
+    rare = np.zeros(12)
+    rare[0] = 1  # many of the samples drawn again have no other value
+    assert rank_correlation(np.arange(12.0), rare).low >= -1
+
+
+def test_a_share_has_clopper_and_pearsons_interval():
+    found = share(18, 20)
+    assert found.value == 0.9
+    # Its ends are where 18 or more, and 18 or fewer, of 20 would come up once in 40.
+    assert stats.binom.sf(17, 20, found.low) == pytest.approx(0.025)
+    assert stats.binom.cdf(18, 20, found.high) == pytest.approx(0.025)
+    assert (share(0, 5).low, share(5, 5).high) == (0, 1)

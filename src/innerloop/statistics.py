@@ -139,3 +139,93 @@ def equivalence(left: Sample, right: Sample, margin: float) -> Equivalence:
     elif tested.high < -margin:
         verdict = "worse"
     return Equivalence(difference, tested, margin, verdict)
+
+
+@dataclass(frozen=True)
+class Correlation:
+    """A rank correlation with its interval, which is not symmetric about it.
+
+    Attributes:
+        value: Spearman's, in [-1, 1].
+        low: The interval's lower end.
+        high: Its upper end.
+        observations: How many pairs.
+    """
+
+    value: float
+    low: float
+    high: float
+    observations: int
+
+    @property
+    def is_told(self) -> bool:
+        """Whether it is told from 0."""
+        return self.low > 0 or self.high < 0
+
+
+def rank_correlation(
+    left: Sample, right: Sample, confidence: float = 0.95, resamples: int = 2000, seed: int = 0
+) -> Correlation | None:
+    """Return Spearman's rank correlation of paired observations, with its percentile bootstrap interval.
+
+    Args:
+        left: One measure of each of several things, which are drawn again together with the other.
+        right: The other measure, of the same things.
+        confidence: Coverage of the interval.
+        resamples: Of the bootstrap; those in which a measure does not vary are left out.
+        seed: Of the resamples.
+
+    Returns:
+        None for fewer than `FEWEST` pairs, or where a measure does not vary.
+
+    Source: spearman1904, efron1993 (the percentile interval).
+    """
+    pairs = np.stack([np.asarray(each, dtype=np.float64) for each in (left, right)])
+    if pairs.shape[1] < FEWEST or np.isnan(pairs).any() or (np.ptp(pairs, axis=1) == 0).any():
+        return None
+    rng = np.random.default_rng(seed)
+    drawn = rng.integers(pairs.shape[1], size=(resamples, pairs.shape[1]))
+    found = _spearman(pairs[:, drawn])
+    low, high = np.nanquantile(found, [0.5 - confidence / 2, 0.5 + confidence / 2]).tolist()
+    return Correlation(float(_spearman(pairs[:, None])[0]), low, high, int(pairs.shape[1]))
+
+
+def _spearman(pairs: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the rank correlation of each row of pairs [2 row observation]; NaN where a side does not vary."""
+    ranks = stats.rankdata(pairs, axis=-1)
+    ranks -= ranks.mean(-1, keepdims=True)
+    sizes = np.sqrt((ranks**2).sum(-1).prod(0))
+    products = (ranks[0] * ranks[1]).sum(-1)
+    found: NDArray[np.float64] = np.divide(products, sizes, out=np.full_like(products, np.nan), where=sizes > 0)
+    return found
+
+
+@dataclass(frozen=True)
+class Share:
+    """A share of independent trials with its exact interval.
+
+    Attributes:
+        value: Successes over trials.
+        low: The interval's lower end.
+        high: Its upper end.
+        observations: How many trials.
+    """
+
+    value: float
+    low: float
+    high: float
+    observations: int
+
+
+def share(successes: int, trials: int, confidence: float = 0.95) -> Share:
+    """Return a share with Clopper and Pearson's interval, which covers at least as often as it says.
+
+    Args:
+        successes: Of `trials`.
+        trials: At least 1.
+        confidence: Coverage of the interval.
+
+    Source: clopper1934.
+    """
+    ends = stats.binomtest(successes, trials).proportion_ci(confidence, method="exact")
+    return Share(successes / trials, float(ends.low), float(ends.high), trials)

@@ -47,7 +47,7 @@ def slow_picks(learner, start, adapted, episode, alike, centres):
 def test_accuracies_agreements_and_gaps_are_those_of_every_episode_read_on_its_own(name):
     learner, params = conv_learner()
     algorithm = algorithm_of(name, learner, lr=0.3, steps=2)
-    result = measure(subject_of(algorithm, params, seen=lambda: SEEN.split("train")), FEW)
+    result = measure(subject_of(algorithm, params, home=SEEN.split), FEW)
     centres = global_centres(learner, params, SEEN.split("train"), 100, "inner_product")
     picks = []
     for episode in EPISODES:
@@ -181,7 +181,7 @@ def test_other_inner_loops_are_measured_and_survive_json(axes, inner):
     learner, params = conv_learner()
     algorithm = algorithm_of("maml", learner, axes=axes, **inner)
     start = {name: value.double() for name, value in algorithm.initial_params().items()}
-    result = measure(subject_of(algorithm, {**start, **params}, EPISODES[:1], seen=lambda: SEEN.split("train")))
+    result = measure(subject_of(algorithm, {**start, **params}, EPISODES[:1], home=SEEN.split))
     assert from_values(HeadAgreement, json.loads(json.dumps(to_values(result), allow_nan=False))) == result
     assert ("logistic" in by_name(result.after)) == (not {"rule", "adapts"} & set(axes))
 

@@ -103,7 +103,7 @@ def test_a_learner_of_all_classes_is_looked_at_on_outer_steps_of_its_own_kind_an
     def none():
         raise AssertionError("episodes of a test have no rows in its head")
 
-    subject = Subject(algorithm, algorithm, state.params, none, run, state, lambda: data.split("train"))
+    subject = Subject(algorithm, algorithm, state.params, none, run, state, data.split)
     found = measure(subject, HeadMemorySettings(windows=2, tried=1))
     assert found.is_joint
     assert found.contrast.observations == 2

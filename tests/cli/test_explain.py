@@ -108,12 +108,44 @@ def test_the_head_is_read_beside_the_centres_of_the_classes_trained_on_whatever_
     assert "The adapted head: what it is" in (trained.folder / "head.html").read_text()
 
 
+def test_confidence_learns_at_home_and_is_tried_on_other_data(trained):
+    few = (
+        "--confidence.fitted=8",
+        "--confidence.calibrated=10",
+        "--confidence.held_out=10",
+        "--confidence.levels=[0.9]",
+    )
+    said = trained("explain", "zeroing", "confidence", "--data.name=digits", "--k_shot=2", *few, *FEW)
+    run = open_run(trained.folder / "zeroing")
+    (kept,) = (each for each in run.explanations() if each.analysis == "confidence")
+    found = from_values(ANALYSES["confidence"].result, kept.values)
+    assert (found.home, found.source, found.is_home) == ("typeface (validation)", "digits (test)", False)
+    assert "validation tasks  28/28" in said
+    assert "tasks of digits (test)" in said
+    (level,) = found.levels
+    assert (level.held_out.held.observations, level.explained.held.observations) == (10, 3)
+    assert found.representation.classes == len(load(kept.data).classes("test").class_names)
+
+
+def test_tasks_are_held_against_a_bank_that_is_kept_and_that_no_other_run_may_use(trained):
+    few = ("--tasks.bank=9", "--tasks.neighbours=4", "--tasks.mapped=6", *FEW)
+    said = trained("explain", "zeroing", "tasks", *few)
+    assert "bank of tasks  9/9" in said
+    assert "the 4 nearest of 9 training tasks leave" in said
+    (bank,) = (trained.folder / "zeroing" / "banks").iterdir()
+    assert "bank of tasks" not in trained("explain", "zeroing", "tasks", "--seed=2", *few)
+    refusal = trained.refused("explain", "random", "tasks", f"--tasks.bank_from={bank}", *few)
+    assert "expected a bank whose model is" in refusal
+    trained("report", "zeroing", "--out=tasks.html")
+    assert "Tasks as points" in (trained.folder / "tasks.html").read_text()
+
+
 def test_all_explains_what_it_can_and_the_report_compares_runs_on_the_same_episodes(trained):
+    few = ("--tasks.bank=40", "--confidence.fitted=8", "--confidence.calibrated=10", "--confidence.held_out=4")
     for name in ("random", "zeroing"):
         coarse = ("--landscape.points=3", "--landscape.eigenvalues=1", "--landscape.probes=2", "--coherence.bent=1")
-        said = trained(
-            "explain", name, "all", "--episodes=2", "--n_queries=3", "--seed=5", "--checkpoint=last", *coarse
-        )
+        asked = ("--episodes=2", "--n_queries=3", "--seed=5", "--checkpoint=last")
+        said = trained("explain", name, "all", *asked, *coarse, *few)
         assert said.count("Numbers and figures: ") == len(ANALYSES) - 1
         assert "learned_rates: left out; expected learned rates, got algorithm.learned_rates=none; train" in said
     trained("report", "random", "zeroing", "--out=both.html")

@@ -66,8 +66,17 @@ def rated(tmp_path_factory):
 def of_run(run, count=2):
     split = load(run.recipe.data).split("test")
     algorithm, state = run.learned(split, "last")
+    shape = run.recipe.episode
     return Subject(
-        algorithm, algorithm, state.params, lambda: probes(split, run.recipe.episode, 0, range(count)), run, state
+        algorithm,
+        algorithm,
+        state.params,
+        lambda: probes(split, shape, 0, range(count)),
+        run,
+        state,
+        load(run.recipe.data).split,
+        split,
+        shape,
     )
 
 
@@ -115,6 +124,8 @@ FEW = {
     "head_agreement": {"rates": (0.25, 4.0), "steps": (2,)},
     "landscape": {"points": 3, "steps": 2, "eigenvalues": 1, "probes": 2},
     "coherence": {"bent": 2},
+    "tasks": {"bank": 12, "neighbours": 3},
+    "confidence": {"fitted": 6, "calibrated": 6, "held_out": 5, "levels": (0.5, 0.9)},
 }
 
 
@@ -124,8 +135,9 @@ def settings_of(name):
     return () if kind is None else (kind(**FEW.get(name, {})),)
 
 
-# Interference traces what a run recorded, so only a run will do.
-CASES = [(name, where) for name in ANALYSES for where in WORLDS if name != "interference" or where == "a run"]
+# Interference traces what a run recorded, and the last two draw tasks of a run's own data, so only a run will do.
+OF_RUNS = ("interference", "tasks", "confidence")
+CASES = [(name, where) for name in ANALYSES for where in WORLDS if name not in OF_RUNS or where == "a run"]
 # Learned rates are told of learners that have learned some.
 CASES = [case for case in CASES if case[0] != "learned_rates"]
 CASES += [("learned_rates", where) for where in ("a run with learned rates", "one learned rate", "rates by step")]

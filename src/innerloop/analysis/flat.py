@@ -11,7 +11,9 @@ Source: PCA and t-SNE (vandermaaten2008) are scikit-learn's.
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from innerloop.analysis.centroids import class_means
@@ -153,6 +155,20 @@ def mapped(support: Features, labels: Labels, query: Tensor) -> Points | None:
         (centred / centred.abs().max()).numpy()
     )
     return _points(torch.from_numpy(placed), len(support), len(query))
+
+
+def scattered(vectors: NDArray[np.float64]) -> tuple[Point, ...] | None:
+    """Return the t-SNE of vectors [vector dimension] by their cosines; None where there is too little to place."""
+    from sklearn.manifold import TSNE
+
+    if len(vectors) < 4 or vectors.shape[1] < 2 or np.ptp(vectors, axis=0).max() <= SAME:
+        return None
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    units = vectors / np.where(lengths > 0, lengths, 1)
+    perplexity = min(PERPLEXITY, (len(vectors) - 1) / 3)
+    # Half the squared distance of unit vectors is 1 less their cosine.
+    placed = TSNE(2, perplexity=perplexity, init="pca", method="exact", random_state=0).fit_transform(units)
+    return tuple(_pair(row) for row in torch.from_numpy(placed))
 
 
 def _points(flat: Tensor, support: int, query: int) -> Points:

@@ -86,16 +86,27 @@ def global_centres(
     """
     sums: Tensor | None = None
     counts = torch.zeros(len(split), dtype=torch.float64)
-    for classes, ids in _batches(split, per_class):
-        with torch.no_grad():
-            features = learner.features(params, inputs_of(split, classes, ids)).cpu().double()
-        slots = torch.tensor(classes).repeat_interleave(torch.tensor([len(each) for each in ids]))
+    for features, slots in _described(learner, params, split, per_class):
         sums = features.new_zeros(len(split), features.shape[1]) if sums is None else sums
         sums.index_add_(0, slots, features)
         counts.index_add_(0, slots, torch.ones(len(slots), dtype=torch.float64))
     if sums is None or not bool(torch.isfinite(sums).all()):
         raise DivergedError("expected finite features of the training classes, got NaN or infinity; train anew")
     return standardised(sums / counts[:, None], similarity)
+
+
+def class_features(learner: Learner, params: Params, split: Split, per_class: int) -> tuple[Tensor, Tensor]:
+    """Return the features [example feature] of a split's classes, float64, and the class of each [example].
+
+    Args as in `global_centres`, whose batches they come from.
+
+    Raises:
+        DivergedError: Features that are not finite.
+    """
+    features, slots = (torch.cat(parts) for parts in zip(*_described(learner, params, split, per_class), strict=True))
+    if not bool(torch.isfinite(features).all()):
+        raise DivergedError("expected finite features of all classes, got NaN or infinity; train anew")
+    return features, slots
 
 
 def standardised(means: Float[Tensor, "class feature"], similarity: Similarity) -> GlobalCentres:
@@ -105,6 +116,14 @@ def standardised(means: Float[Tensor, "class feature"], similarity: Similarity) 
         similar = SIMILARITIES[similarity](means, means[block])
         shift[block], spread[block] = similar.mean(0), similar.std(0, correction=0)
     return GlobalCentres(means, similarity, shift, torch.where(spread > 0, spread, 1.0))
+
+
+def _described(learner: Learner, params: Params, split: Split, per_class: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield features, float64, with the class of each, a batch at a time."""
+    for classes, ids in _batches(split, per_class):
+        with torch.no_grad():
+            features = learner.features(params, inputs_of(split, classes, ids)).cpu().double()
+        yield features, torch.tensor(classes).repeat_interleave(torch.tensor([len(each) for each in ids]))
 
 
 def _batches(split: Split, per_class: int) -> Iterator[tuple[tuple[int, ...], Ids]]:

@@ -27,7 +27,7 @@ from innerloop.analysis.global_centres import Alignment, GlobalCentres, Similari
 from innerloop.analysis.readings import USUAL, Matching, logistic, read, spanned
 from innerloop.analysis.subject import Probe, Subject
 from innerloop.data.episode import Episode, require_classes
-from innerloop.data.split import Split
+from innerloop.data.split import TRAIN, Split
 from innerloop.errors import ConfigError, DataError, DivergedError, one_of
 from innerloop.shapes import Params
 from innerloop.statistics import Equivalence, Interval, equivalence, mean_interval
@@ -353,7 +353,7 @@ def _clusters(centres: GlobalCentres, found: Sequence[Found]) -> Clusters:
 
 def _centres(subject: Subject, settings: HeadAgreementSettings) -> GlobalCentres | None:
     """Return the training classes' centres; None where there is no such side, or its classes never come back."""
-    split = subject.seen() if subject.seen is not None and settings.per_class else None
+    split = subject.home(TRAIN) if subject.home is not None and settings.per_class else None
     if not isinstance(split, Split):
         return None
     return global_centres(subject.tested.learner, subject.params, split, settings.per_class, settings.similarity)

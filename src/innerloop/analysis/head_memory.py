@@ -22,7 +22,7 @@ from innerloop.analysis.values import over
 from innerloop.data.episode import Episode, united
 from innerloop.data.family import Family
 from innerloop.data.sampler import draw
-from innerloop.data.split import Split
+from innerloop.data.split import TRAIN, Split
 from innerloop.errors import ConfigError, DataError
 from innerloop.runs import Recipe
 from innerloop.seeds import derived_seed
@@ -166,9 +166,9 @@ def of_loop(algorithm: Algorithm, params: Params, episode: Episode, step: int = 
 
 def _loops(subject: Subject, count: int) -> Iterable[Episode]:
     """Return the examples of some inner loops: those of an outer step for a learner of all training classes."""
-    if not subject.trained.axes.is_joint or subject.run is None or subject.seen is None:
+    if not subject.trained.axes.is_joint or subject.run is None or subject.home is None:
         return (probe.episode for probe in subject.probes())
-    return _windows(subject.run.recipe, subject.seen(), count)
+    return _windows(subject.run.recipe, subject.home(TRAIN), count)
 
 
 def _windows(recipe: Recipe, split: Split | Family, count: int) -> Iterator[Episode]:

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from innerloop.analysis import (
     coherence,
+    confidence,
     cosine,
     gradient_penalty,
     head_agreement,
@@ -21,6 +22,7 @@ from innerloop.analysis import (
     permutations,
     representation,
     responsibility,
+    tasks,
 )
 
 
@@ -160,6 +162,20 @@ ANALYSES: Mapping[str, Analysis] = {
         permutations.Permutations,
         30,
         permutations.PermutationsSettings,
+    ),
+    "tasks": Analysis(
+        "how tasks relate, and whether a new one is a combination of those trained on",
+        tasks.measure,
+        tasks.Tasks,
+        100,
+        tasks.TasksSettings,
+    ),
+    "confidence": Analysis(
+        "how sure one can be of a new task from its support alone: scores, bounds that hold as often as they say",
+        confidence.measure,
+        confidence.Confidence,
+        200,
+        confidence.ConfidenceSettings,
     ),
 }
 

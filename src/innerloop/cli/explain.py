@@ -15,7 +15,7 @@ from innerloop.cli.places import command_line
 from innerloop.cli.progress import console, counted, watched
 from innerloop.data import DataConfig, load
 from innerloop.data.episode import EpisodeShape
-from innerloop.data.split import TEST, TRAIN
+from innerloop.data.split import TEST
 from innerloop.errors import ConfigError, InnerloopError, unknown_name
 from innerloop.figures.registry import FIGURES
 from innerloop.figures.style import to_pdf, to_png, to_svg
@@ -139,7 +139,10 @@ def explained(
         lambda: probes(split, shape, seed, counted(bar or name, episodes)),
         opened,
         state,
-        lambda: load(opened.recipe.data, watched).split(TRAIN),
+        lambda own: load(opened.recipe.data, watched).split(own),
+        split,
+        shape,
+        watched,
     )
     measure = ANALYSES[name].measure
     result = measure(subject) if settings is None else measure(subject, settings)

@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 
 from innerloop.figures import (
     coherence,
+    confidence,
     contrast,
     cosine,
     gradient_penalty,
@@ -23,6 +24,7 @@ from innerloop.figures import (
     permutations,
     representation,
     responsibility,
+    tasks,
 )
 
 FIGURES: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Figure]]] = {
@@ -42,6 +44,8 @@ FIGURES: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Figure]]] = {
     "coherence": coherence.draw,
     "representation": representation.draw,
     "permutations": permutations.draw,
+    "tasks": tasks.draw,
+    "confidence": confidence.draw,
 }
 
 # An experiment's drawing maps its one result to figures by name.

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from innerloop.report.said import (
     coherence,
+    confidence,
     contrast,
     cosine,
     gradient_penalty,
@@ -21,6 +22,7 @@ from innerloop.report.said import (
     permutations,
     representation,
     responsibility,
+    tasks,
 )
 
 
@@ -55,6 +57,8 @@ SECTIONS: Mapping[str, Section] = {
     "coherence": Section(coherence.TITLE, coherence.say, coherence.captions),
     "representation": Section(representation.TITLE, representation.say, representation.captions),
     "permutations": Section(permutations.TITLE, permutations.say, permutations.captions),
+    "tasks": Section(tasks.TITLE, tasks.say, tasks.captions),
+    "confidence": Section(confidence.TITLE, confidence.say, confidence.captions),
 }
 
 

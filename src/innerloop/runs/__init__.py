@@ -1,6 +1,6 @@
 """Runs: every file of a run is written and read here."""
 
-from innerloop.runs import heads, history, snapshots
+from innerloop.runs import banks, heads, history, snapshots
 from innerloop.runs.checkpoint import Best, read_checkpoint, write_checkpoint
 from innerloop.runs.directory import RunDirectory
 from innerloop.runs.explanation import KeptExplanation
@@ -30,6 +30,7 @@ __all__ = [
     "RunDirectory",
     "Which",
     "Workshop",
+    "banks",
     "build",
     "fingerprint",
     "from_values",

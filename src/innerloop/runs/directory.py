@@ -9,6 +9,7 @@
     best.safetensors       the state with the best meta-validation accuracy
     evaluation-*.json      accuracy on unseen classes, episode by episode
     explained/*/           what each analysis found: result.json and its figures
+    banks/                 training tasks as vectors, for what holds new tasks against them
     manifest-*.json        the classes and examples of each of those episodes, by name
 
 Every file is plain values or tensors: nothing in a run can run code.
@@ -40,6 +41,7 @@ class RunDirectory:
         self.history = self.folder / "history.jsonl"
         self.heads = self.folder / "heads.bin"
         self.snapshots = self.folder / "snapshots"
+        self.banks = self.folder / "banks"
         self.last = self.folder / "last.safetensors"
         self.best = self.folder / "best.safetensors"
 
