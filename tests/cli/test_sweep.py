@@ -166,6 +166,19 @@ def test_runs_are_explained_once_and_one_that_diverges_stops_no_other(commands, 
     assert cells[1]["runs"][0]["explained"][0]["analysis"] == "contrast"
 
 
+def test_runs_that_are_there_are_asked_something_else_without_training_them_anew(commands):
+    few = "axes: {rate: {slow: {inner.lr: 0.1}}}\nset: {training.steps: 1, record.contrast: 0, record.cosine: 0}\n"
+    write(commands.folder, f"recipe: base.yaml\n{few}")
+    commands("sweep", "grid.yaml", "--out=sweep")
+    history = commands.folder / "sweep" / "slow" / "seed-0" / "history.jsonl"
+    before = history.stat().st_mtime_ns
+    write(commands.folder, f"recipe: base.yaml\n{few}explain: [cosine]\n")
+    commands("sweep", "grid.yaml", "--out=sweep")
+    assert history.stat().st_mtime_ns == before
+    assert list(history.parent.glob("explained/cosine*/result.json"))
+    assert "explain: [cosine]" in (commands.folder / "sweep" / "grid.yaml").read_text()
+
+
 @pytest.mark.parametrize(
     ("grid", "options", "words"),
     [

@@ -33,6 +33,7 @@ from innerloop.runs.files import write_whole
 from innerloop.runs.grid import Cell, Grid, cells, from_text, read, settings_of
 from innerloop.runs.outcome import TEST_SEED, Outcome, finished, own_test, to_values
 
+AFTERWARDS = ("evaluate", "explain", "analyses")  # what may be asked of runs that are there already
 GRID, NUMBERS, PAGE = "grid.yaml", "sweep.json", "sweep.html"
 
 
@@ -198,7 +199,8 @@ def _refuse_another(folder: Path, grid: Grid) -> None:
         kept = from_text(place.read_text(encoding="utf-8"), str(place))
     except UnicodeError as error:
         raise RunError(f"expected a grid in '{place}', got: {error}; choose another folder with --out") from error
-    other = [name for name, value in asdict(grid).items() if name != "recipe" and value != asdict(kept)[name]]
+    trains = [name for name in asdict(grid) if name not in ("recipe", *AFTERWARDS)]
+    other = [name for name in trains if asdict(grid)[name] != asdict(kept)[name]]
     if other:
         raise RunError(
             f"expected the grid that '{folder}' was made from, got another one (its {', '.join(other)} differ); "
@@ -234,8 +236,7 @@ def _keep_grid(folder: Path, source: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RunError(f"expected to make '{folder}', got: {error.strerror}; choose another with --out") from error
-    if not (folder / GRID).exists():
-        write_whole(folder / GRID, source.read_bytes())
+    write_whole(folder / GRID, source.read_bytes())
 
 
 def _worked(job: Job, grid: Grid, label: str, clock: Clock, left_out: list[str]) -> bool:
