@@ -80,7 +80,8 @@ def test_what_goes_with_accuracy_across_seeds_is_said_by_its_p_and_the_paper_hel
     said = say(FIVE)
     assert (
         "Across 5 seeds of the maml, at the same outer step, trajectory coherence and gradient coherence are higher "
-        "where accuracy is higher, as guiroy2019 found. Goes with accuracy: distance (+1.00, p = 0.017), trajectory coherence (+1.00, p = 0.017) "
+        "where accuracy is higher, as guiroy2019 found. Goes with accuracy: distance (+1.00, p = 0.017), trajectory "
+        "coherence (+1.00, p = 0.017) "
         "and gradient coherence (+1.00, p = 0.017)." in said
     )
     few = say({name: FIVE[name] for name in list(FIVE)[:3]})
