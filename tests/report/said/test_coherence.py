@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 from innerloop.analysis.coherence import AtStep, Coherence
 from innerloop.figures.coherence import draw
 from innerloop.report.said.coherence import captions, say
@@ -103,6 +105,14 @@ def test_runs_without_a_path_say_why_nothing_is_told_over_training():
         "The a keeps no snapshots, so that nothing is told over training. Trajectory coherence stands at 0.05 ± 0.1"
     )
     assert set(draw({"a": alone})) <= set(captions({"a": alone}))
+
+
+def test_a_learner_that_does_not_move_has_no_solutions_to_tell_of():
+    still = run(changes=(0.6, 0.0, 0.0, 0.0, 0.0))
+    path = tuple(replace(at, distance=one(0.0, 0.0)) for at in still.path)
+    assert say({"a": replace(still, path=path)}).startswith(
+        "The a does not move in its inner loop: there is no adapted"
+    )
 
 
 def test_every_figure_has_a_caption_with_the_identitys_deviation():

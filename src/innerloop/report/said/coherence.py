@@ -28,10 +28,13 @@ EXPECTED = (
 
 def say(results: Mapping[str, Coherence]) -> str:
     """Say for each arm how its solutions and its coherences moved, and then what goes with accuracy across seeds."""
-    told = [
-        _moved(name, [results[label] for label in labels]) + _coherent([results[label] for label in labels])
-        for name, labels in arms(results).items()
-    ]
+    told = []
+    for name, labels in arms(results).items():
+        runs = [results[label] for label in labels]
+        if any(at.distance.mean for run in runs for at in run.path):
+            told.append(_moved(name, runs) + _coherent(runs))
+        else:
+            told.append(f"The {name} does not move in its inner loop: there is no adapted solution to tell of.")
     return "\n".join([*told, _correlated(results)])
 
 
