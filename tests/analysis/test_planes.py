@@ -1,5 +1,6 @@
 import pytest
 import torch
+from sklearn.decomposition import PCA
 
 from innerloop.analysis.planes import Plane, filter_normalised, path_plane, random_plane, spanned
 from innerloop.errors import ConfigError
@@ -98,10 +99,13 @@ def test_a_path_in_a_plane_is_found_with_all_its_variance_and_every_point_of_it(
     assert dot(found.plane.first, found.plane.second).item() == pytest.approx(0.0, abs=1e-12)
 
 
-def test_variance_off_the_plane_is_not_explained():
+def test_variance_off_the_plane_is_not_explained_and_what_is_explained_is_that_of_principal_components():
     _, params = smooth_learner()
     path = [params, *(add(params, way) for way in steps_of(params, 5))]
     found = path_plane(path, list(params))
+    rows = torch.stack([torch.cat([value.flatten() for value in each.values()]) for each in path])
+    truth = PCA(2).fit(rows.numpy())
+    assert found.explained == pytest.approx(tuple(truth.explained_variance_ratio_))
     assert 0.3 < sum(found.explained) < 0.95
 
 

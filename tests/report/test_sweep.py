@@ -175,5 +175,5 @@ def test_what_is_asked_across_seeds_is_told_of_all_seeds_of_a_cell(tmp_path):
     cell = Outcome(Cell("maml", {"head": "random"}, {}, recipe), runs, {})
     page = sweep.render("seeds", [cell], [0, 1, 2], "made", [])
     assert page.count("Flatness, distance and coherence over training</h2>") == 1
-    assert "Across 3 seeds of the maml, at the same outer step" in page
+    assert "Across 3 seeds of the random, at the same outer step" in page
     assert "What follows was measured across seeds." in page

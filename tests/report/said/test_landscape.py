@@ -77,7 +77,11 @@ def test_the_layer_that_matters_most_and_what_tasks_do_to_each_other_are_said():
 
 
 def test_what_is_left_out_and_what_lanczos_did_not_reach_are_said():
-    assert say({"a": RESULT}).endswith("Left out: outer path: expected a run, got none; train one.")
+    assert say({"a": RESULT}).endswith("Left out: outer path (expected a run, got none; train one).")
+    more = ("adapted: expected a step; take one", "tasks: expected a step; take one", *RESULT.left_out)
+    assert say({"a": replace(RESULT, left_out=more)}).endswith(
+        "Left out: adapted and tasks (expected a step; take one); outer path (expected a run, got none; train one)."
+    )
     short = tuple(replace(each, spectrum=replace(each.spectrum, asked=4)) for each in RESULT.bends)
     assert "Lanczos did not converge for 24 of 48 eigenvalues, which are left out." in say(
         {"a": replace(RESULT, bends=short)}

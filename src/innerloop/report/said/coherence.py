@@ -28,10 +28,13 @@ EXPECTED = (
 
 def say(results: Mapping[str, Coherence]) -> str:
     """Say for each arm how its solutions and its coherences moved, and then what goes with accuracy across seeds."""
-    told = [
-        _moved(name, [results[label] for label in labels]) + _coherent([results[label] for label in labels])
-        for name, labels in arms(results).items()
-    ]
+    told = []
+    for name, labels in arms(results).items():
+        runs = [results[label] for label in labels]
+        if any(at.distance.mean for run in runs for at in run.path):
+            told.append(_moved(name, runs) + _coherent(runs))
+        else:
+            told.append(f"The {name} does not move in its inner loop: there is no adapted solution to tell of.")
     return "\n".join([*told, _correlated(results)])
 
 
@@ -77,6 +80,8 @@ def _moved(name: str, runs: Sequence[Coherence]) -> str:
             told.append(f"{more if change.mean > 0 else less} ({between})")
             held += (change.mean > 0) == expected
     all_told = told + untold
+    if not all_told:
+        return _accuracy(runs)
     verdict = "as guiroy2019 found" if held == len(all_told) else f"{held} of guiroy2019's {len(all_told)} changes"
     also = f"; no change is told from 0 {listed(untold)}" if untold else ""
     moved = f"get {listed(told)}" if told else "do not change"
@@ -140,18 +145,20 @@ def _correlated(results: Mapping[str, Coherence]) -> str:
 
 def _verdict(found: Mapping[str, Correlation]) -> str:
     """Say whether both coherences go with accuracy, as the paper found."""
-    both = [found[name] for name in ("trajectory", "gradient") if name in found]
-    signs = [each.mean > 0 for each in both]
-    if not both:
-        return "no coherence is defined"
-    if all(signs):
-        unsure = sum(each.p > LEVEL for each in both)
-        told = "" if not unsure else f", though {unsure} of {len(both)} not told from 0"
-        which = "both coherences correlate" if len(both) > 1 else "coherence correlates"
-        return f"{which} positively with accuracy, as guiroy2019 found{told}"
-    if any(signs):
-        return "one coherence correlates positively with accuracy and one negatively, other than guiroy2019 found"
-    return "coherence does not correlate positively with accuracy, other than guiroy2019 found"
+    both = {MEASURES[name]: found[name] for name in ("trajectory", "gradient") if name in found}
+    groups = (
+        ([name for name, each in both.items() if each.p <= LEVEL and each.mean > 0], "higher", ", as guiroy2019 found"),
+        ([name for name, each in both.items() if each.p <= LEVEL and each.mean < 0], "lower", ", against guiroy2019"),
+    )
+    parts = [
+        f"{listed(names)} {'is' if len(names) == 1 else 'are'} {way} where accuracy is higher{paper}"
+        for names, way, paper in groups
+        if names
+    ]
+    unsure = [name for name, each in both.items() if each.p > LEVEL]
+    if unsure:
+        parts.append(f"{listed(unsure)} cannot be told to go with accuracy, which guiroy2019 found")
+    return "; ".join(parts) or "no coherence is defined for all of them"
 
 
 def _spelled(name: str, found: Correlation) -> str:

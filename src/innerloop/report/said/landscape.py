@@ -56,7 +56,7 @@ def _said(label: str, result: Landscape) -> list[str]:
         _reached(result),
         _sensitive(result),
         _tasks(result),
-        f"Left out: {'; '.join(result.left_out)}." if result.left_out else "",
+        _left_out(result),
     ]
 
 
@@ -145,6 +145,16 @@ def _tasks(result: Landscape) -> str:
     verb = "raises" if all(ups) else "lowers" if not any(ups) else "raises one and lowers the other of"
     whose = "their losses" if "one" in verb else "the other's query loss"
     return f"Adapting to one of the first two tasks {verb} {whose} ({' and '.join(words)})."
+
+
+def _left_out(result: Landscape) -> str:
+    """Say what could not be shown, once for each reason."""
+    reasons: dict[str, list[str]] = {}
+    for line in result.left_out:
+        name, reason = line.split(": ", 1)
+        reasons.setdefault(reason, []).append(name)
+    told = [f"{listed(names)} ({reason})" for reason, names in reasons.items()]
+    return f"Left out: {'; '.join(told)}." if told else ""
 
 
 def _slice(result: Landscape, name: str) -> Slice | None:
