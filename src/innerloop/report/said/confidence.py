@@ -75,7 +75,9 @@ def _held(label: str, result: Confidence, level: Level) -> str:
 def _verdict(held: Share, level: float) -> str:
     if held.high < level:
         return "fails on"
-    return "is more than kept on" if held.low > level else "is kept on"
+    if held.low > level:
+        return "is more than kept on"
+    return "is kept on" if held.value >= level else "is not shown to fail on"
 
 
 def _where(result: Confidence) -> str:
