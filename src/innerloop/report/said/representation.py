@@ -31,9 +31,9 @@ def captions(results: Mapping[str, Representation]) -> dict[str, str]:
         f"intervals over episodes: 1 where nothing changes. {_compared(results)} Dotted: the same with the examples of "
         f"one side shuffled, which is what unrelated activations of this size show.{_missing(results)}",
         "freezing": "Query accuracy where the first blocks, the whole body, or everything stays as it is in the inner "
-        "loop at test, and without a head by cosines to the support set before adaptation (NIL). Below, close up, the same "
-        "less the accuracy with all adapting, in pairs: thick the 90% interval, which lies in the band where both are "
-        f"equivalent within {points}, thin the 95% interval.",
+        "loop at test, and without a head by cosines to the support set before adaptation (NIL). Below, close up, "
+        "the same less the accuracy with all adapting, in pairs: thick the 90% interval, which lies in the band where "
+        f"both are equivalent within {points}, thin the 95% interval.",
         "gathering": "How query features gather by class, before adaptation and after, with 95% intervals over "
         "episodes: squared distances within classes over those between their means (FC), how much a line between two "
         "classes turns with its ends (HV), variance over squared distance of two classes (CDNV), lower being tighter "
