@@ -45,7 +45,7 @@ def main() -> None:
     rng = np.random.default_rng(0)
     vectors = rng.normal(size=(options.bank, made.dimensions)).astype(np.float32)
     held = Bank(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
-    held.nearest(rng.normal(size=(1, made.dimensions)), options.neighbours)  # the first has to build the index
+    held.nearest(rng.normal(size=(1, made.dimensions)), options.neighbours)  # the first has to find memory
     times = []
     for _ in range(QUERIES):
         target = rng.normal(size=(1, made.dimensions))

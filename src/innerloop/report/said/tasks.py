@@ -51,15 +51,22 @@ def captions(results: Mapping[str, Tasks]) -> dict[str, str]:
 
 def _run(label: str, result: Tasks) -> str:
     left, one = result.nonnegative, result.accuracy.observations == 1
-    verdict = "mostly" if left.task.mean < MOST else "only partly" if _reaches(left.below_others) else "not"
+    verdict = "of one new task" if one else f"{_verdict(left)}:"
     about = (
-        f"For the {label}, a new task is {verdict} a combination of seen ones: the {result.neighbours} nearest of "
-        f"{result.bank} training tasks leave {share(left.task)} of it, {result.neighbours} random ones "
-        f"{share(left.others)}, and {share(left.shuffled)} is left of images with labels that mean nothing."
+        f"For the {label}, {verdict} the {result.neighbours} nearest of {result.bank} training tasks leave "
+        f"{share(left.task)}, {result.neighbours} random ones {share(left.others)}, and {share(left.shuffled)} is left "
+        "of images with labels that mean nothing."
     )
     if one:
         return f"{about} One episode tells no more."
     return f"{about} {_worth(left)} {_told(label, left.with_accuracy)}"
+
+
+def _verdict(left: Residuals) -> str:
+    """Say whether neighbours explain a task, and whether better than tasks that are not near."""
+    if not _reaches(left.below_others):
+        return "a new task is no more a combination of its neighbours than of random seen tasks"
+    return f"a new task is {'mostly' if left.task.mean < MOST else 'only partly'} a combination of seen ones"
 
 
 def _reaches(gain: Interval) -> bool:
