@@ -91,7 +91,7 @@ def of_confidence(found: Confidence) -> Rows:
     """Yield coverages and bounds, and the best guarantee beside the error it bounds."""
     for level in found.levels:
         for name, side in (("held out", level.held_out), ("explained", level.explained)):
-            yield f"covered at {100 * level.level:g}%, {name}, %", 100 * side.held.mean
+            yield f"covered at {100 * level.level:g}%, {name}, %", 100 * side.held.value
             yield f"sharper than a constant bound at {100 * level.level:g}%, {name}, points", 100 * side.sharper.mean
     for score in found.scores:
         yield f"rank correlation of {score.name} with accuracy", score.explained and score.explained.value
