@@ -98,7 +98,7 @@ def of_confidence(found: Confidence) -> Rows:
     if found.representation is not None:
         for each in found.representation.bounds:
             yield f"bound by {each.name} on the nearest-centroid error, %", 100 * each.bound
-            yield "the error itself, %", 100 * each.error
+            yield f"the error that {each.name} bounds, %", 100 * each.error
 
 
 def of_head_memory(found: HeadMemory) -> Rows:

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from innerloop.analysis.coherence import AtStep, Coherence
 from innerloop.analysis.coherence_over_seeds import MEASURES, arms, correlations, value_of
-from innerloop.figures.style import HEIGHT, LINES, WIDTH, colour, legend, styled
+from innerloop.figures.style import HEIGHT, LINES, WIDTH, along_training, colour, legend, styled
 from innerloop.statistics import Interval, mean_interval
 
 PANELS = {
@@ -69,10 +69,7 @@ def _measures(results: Mapping[str, Coherence]) -> Figure:
             _scale(axes)
         if any(len(each.path) > 1 for each in results.values()):
             steps = sorted({at.step for each in results.values() for at in each.path})
-            grid[0, 0].set_xscale("symlog", linthresh=1, linscale=0.4)
-            grid[0, 0].set_xticks(_apart(steps), [str(step) for step in _apart(steps)])
-            grid[0, 0].minorticks_off()
-            grid[0, 0].set_xlim(steps[0] - 0.2, 1.2 * max(1, steps[-1]))
+            along_training(grid[0, 0], steps)
         figure.supxlabel("outer steps", fontsize=8)
         if len(groups) > 1:
             handles = [
@@ -104,15 +101,6 @@ def _scale(axes: Axes) -> None:
     if sizes.size:
         room = 0.3 * float(np.ptp(values) or sizes.max())
         axes.set_ylim(values.min() - room, values.max() + room)
-
-
-def _apart(steps: Sequence[int]) -> list[int]:
-    """Return steps far enough apart to be written: each at least some times the one before."""
-    shown: list[int] = []
-    for step in steps:
-        if not shown or step >= 4 * max(shown[-1], 0.5):
-            shown.append(step)
-    return shown
 
 
 def _correlations(results: Mapping[str, Coherence]) -> Figure:

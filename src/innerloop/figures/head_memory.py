@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from innerloop.analysis.head_memory import HeadMemory
-from innerloop.figures.style import HEIGHT, WIDTH, bars, colour, legend, styled
+from innerloop.figures.style import HEIGHT, WIDTH, along_training, bars, colour, legend, styled
 from innerloop.statistics import Interval
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
@@ -43,7 +43,9 @@ def draw(results: Mapping[str, HeadMemory]) -> dict[str, Figure]:
             for label, each in kept.items()
         }
         figures["over_training"] = _lines(list(results), lines, "outer steps")
-        figures["over_training"].axes[0].set_xscale("symlog", linthresh=1)
+        along_training(
+            figures["over_training"].axes[0], sorted({step for points in lines.values() for step, _ in points})
+        )
     return figures
 
 

@@ -142,6 +142,23 @@ def legend(figure: Figure, entries: int, handles: Sequence[Artist] | None = None
     figure.legend(handles=shown, loc="outside upper left", ncols=columns, **above)
 
 
+def along_training(axes: Axes, steps: Sequence[int]) -> None:
+    """Lay outer steps of very different sizes, from 0 on, along the axis: ticks where there is room for their numbers.
+
+    Args:
+        axes: Drawn on already.
+        steps: In rising order.
+    """
+    shown: list[int] = []
+    for step in steps:
+        if not shown or step >= 4 * max(shown[-1], 0.5):
+            shown.append(step)
+    axes.set_xscale("symlog", linthresh=1, linscale=0.4)
+    axes.set_xticks(shown, [str(step) for step in shown])
+    axes.minorticks_off()
+    axes.set_xlim(steps[0] - 0.2, 1.2 * max(1, steps[-1]))
+
+
 def colour(index: int) -> str:
     """Return the colour of the `index`-th run, the same in every figure."""
     return COLOURS[index % len(COLOURS)]
