@@ -63,6 +63,11 @@ def number(interval: Interval, digits: int = 2) -> str:
     return f"{interval.mean:.{digits}f} ± {interval.half_width:.{digits}f}"
 
 
+def brief(value: float, digits: int = 2) -> str:
+    """Return a number to so many digits, and no exponent where its size is usual: `190`, `0.0013`."""
+    return f"{float(f'{value:.{digits}g}'):g}"
+
+
 def listed(parts: Sequence[str]) -> str:
     """Return `a, b and c`."""
     if not parts:

@@ -38,12 +38,12 @@ def run(seed=0, last=0.8, shift=0.0, coherence=1, changes=(0.6, -0.0, -0.3, 0.4,
 
 def test_the_verdict_is_which_of_the_papers_changes_are_told():
     assert say({"a": run()}).startswith(
-        "From outer step 0 to 20 the adapted solutions of the a get flatter (1e+02 to 10), lower in support loss (0.5 "
+        "From outer step 0 to 20 the adapted solutions of the a get flatter (100 to 10), lower in support loss (0.5 "
         "to 0.5) and farther from the start (1 to 1): as guiroy2019 found. Accuracy goes from 20.0% to 80.0%, its best."
     )
     said = say({"a": run(changes=(0.6, 0.0, -0.05, -0.4, 1.0))})
     assert (
-        "get sharper (1e+02 to 10) and nearer to the start (1 to 1); no change is told from 0 in support loss (0.5 to "
+        "get sharper (100 to 10) and nearer to the start (1 to 1); no change is told from 0 in support loss (0.5 to "
         "0.5): 0 of guiroy2019's 3 changes." in said
     )
     assert "the adapted solutions of the a do not change; no change" in say({"a": run(changes=(0.0,) * 5)})
@@ -68,7 +68,7 @@ def test_both_coherences_are_said_with_the_heads_part():
 def test_one_run_says_that_correlations_need_several_seeds():
     assert say({"a": run()}).endswith(
         "Correlations with accuracy need 3 or more runs of one recipe with different seeds, with snapshots at the same "
-        "steps; here are 1."
+        "steps; here is 1."
     )
 
 

@@ -13,7 +13,7 @@ from innerloop.analysis.coherence_over_seeds import (
     smallest_p,
 )
 from innerloop.figures.coherence import of_arm
-from innerloop.report.words import capital, listed
+from innerloop.report.words import brief, capital, listed
 from innerloop.statistics import Interval, mean_interval
 
 TITLE = "Flatness, distance and coherence over training"
@@ -130,7 +130,7 @@ def _correlated(results: Mapping[str, Coherence]) -> str:
         most = max(len(labels) for labels in arms(results).values())
         return (
             f"Correlations with accuracy need {FEWEST} or more runs of one recipe with different seeds, with snapshots "
-            f"at the same steps; here are {most}."
+            f"at the same steps; here {'is' if most == 1 else 'are'} {most}."
         )
     sure = [_spelled(name, each) for name, each in found.items() if each.p <= LEVEL]
     rest = [_spelled(name, each) for name, each in found.items() if each.p > LEVEL]
@@ -175,7 +175,7 @@ def _change(runs: Sequence[Coherence], name: str) -> Interval | None:
 
 
 def _value(what: str, interval: Interval) -> str:
-    return f"{10**interval.mean:.2g}" if what == "sharpness" else f"{interval.mean:.2g}"
+    return brief(10**interval.mean if what == "sharpness" else interval.mean)
 
 
 def _noun(what: str) -> str:
@@ -183,8 +183,8 @@ def _noun(what: str) -> str:
 
 
 def _number(interval: Interval) -> str:
-    width = f" ± {interval.half_width:.2g}" if interval.observations > 1 else ""
-    return f"{interval.mean:.2g}{width}"
+    width = f" ± {brief(interval.half_width)}" if interval.observations > 1 else ""
+    return f"{brief(interval.mean)}{width}"
 
 
 def _contrast(results: Mapping[str, Coherence]) -> str:
