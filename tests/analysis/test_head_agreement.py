@@ -158,7 +158,7 @@ def test_global_centres_are_left_out_where_there_are_none_to_know():
     algorithm = algorithm_of("anil", learner)
     family = load(DataConfig("gaussians")).split("train")
     unwanted = HeadAgreementSettings(per_class=0, drawn=0, rates=())
-    for more, settings in (({}, FEW), ({"seen": lambda: family}, FEW), ({"seen": lambda: 1 / 0}, unwanted)):
+    for more, settings in (({}, FEW), ({"home": lambda _side: family}, FEW), ({"home": lambda _side: 1 / 0}, unwanted)):
         result = measure(subject_of(algorithm, params, **more), settings)
         assert result.clusters is None
         assert "global" not in by_name(result.after)

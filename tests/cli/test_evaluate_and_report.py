@@ -117,7 +117,7 @@ def test_a_manifest_lets_another_run_be_tested_on_the_very_same_episodes(trained
     manifest = next((trained.folder / "random").glob("manifest-*-seed-11-*-last.json"))
     trained("evaluate", "zeroing", "--seed=11", "--checkpoint=last", "--episodes=4")
     first = json.loads(next((trained.folder / "zeroing").glob("evaluation-*-seed-11-*-last.json")).read_text())
-    before = {place: place.read_bytes() for place in (trained.folder / "zeroing").iterdir()}
+    before = {place: place.read_bytes() for place in (trained.folder / "zeroing").rglob("*") if place.is_file()}
     said = trained("evaluate", "zeroing", f"--manifest={manifest}", "--checkpoint=last")
     digest = first["evaluation"]["manifest"]
     assert f"over 4 episodes; episodes of {manifest.name} (manifest {digest}); inner rate" in said

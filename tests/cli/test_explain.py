@@ -142,12 +142,12 @@ def test_tasks_are_held_against_a_bank_that_is_kept_and_that_no_other_run_may_us
 
 def test_all_explains_what_it_can_and_the_report_compares_runs_on_the_same_episodes(trained):
     few = ("--tasks.bank=40", "--confidence.fitted=8", "--confidence.calibrated=10", "--confidence.held_out=4")
-    for name in ("random", "zeroing"):
-        coarse = ("--landscape.points=3", "--landscape.eigenvalues=1", "--landscape.probes=2", "--coherence.bent=1")
-        asked = ("--episodes=2", "--n_queries=3", "--seed=5", "--checkpoint=last")
-        said = trained("explain", name, "all", *asked, *coarse, *few)
-        assert said.count("Numbers and figures: ") == len(ANALYSES) - 1
-        assert "learned_rates: left out; expected learned rates, got algorithm.learned_rates=none; train" in said
+    coarse = ("--landscape.points=3", "--landscape.eigenvalues=1", "--landscape.probes=2", "--coherence.bent=1")
+    asked = ("--episodes=2", "--n_queries=3", "--seed=5", "--checkpoint=last")
+    said = trained("explain", "random", "all", *asked, *coarse, *few)
+    assert said.count("Numbers and figures: ") == len(ANALYSES) - 1
+    assert "learned_rates: left out; expected learned rates, got algorithm.learned_rates=none; train" in said
+    trained("explain", "zeroing", "contrast", "representation", "permutations", *asked)
     trained("report", "random", "zeroing", "--out=both.html")
     page = (trained.folder / "both.html").read_text()
     assert "of the coefficients for the random and 20.0 ± 0.0% of the coefficients for the zeroing attract" in page

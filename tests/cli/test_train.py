@@ -116,7 +116,7 @@ def test_a_recipe_in_yaml_with_options_that_win(shell, small):
         (["--algorithm.name=mamal"], "Did you mean 'maml'?"),
         (
             ["--algorithm.order=secnd"],
-            "one of second, first, implicit, reptile, joint, got 'secnd'. Did you mean 'second'?",
+            "one of second, first, implicit, reptile, joint, entropy, got 'secnd'. Did you mean 'second'?",
         ),
         (
             ["--algorithm.name=maml", "--algorithm.second_from=600"],
