@@ -131,6 +131,13 @@ def test_a_test_begins_from_a_zero_head_of_the_tasks_own_rows(steps):
     assert bool(norm(learner.head_params(adapted)) > 0) == bool(steps)
 
 
+def test_minibatches_of_less_than_two_examples_are_refused():
+    learner, params = learner_of()
+    algorithm = algorithm_of("entropy_sgd", learner, steps=13)
+    with pytest.raises(ConfigError, match=r"at least 26 examples for the 13 minibatches.*got 24"):
+        algorithm.meta_gradient(params, NUMBERED)
+
+
 def test_a_test_without_inner_steps_cuts_nothing():
     (whole,) = minibatches(NUMBERED, 0)
     assert len(whole.targets) == len(NUMBERED.support.targets) + len(NUMBERED.query.targets)

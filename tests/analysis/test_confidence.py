@@ -151,6 +151,9 @@ def test_odd_settings_and_worlds_are_refused():
             ConfidenceSettings(**settings)
     with pytest.raises(ConfigError, match="give the Subject a home"):
         measure(subject_of(home=None), FEW)
+    for few in ({"per_class": 2}, {"classes": 2}):  # as many as one shot of each, and fewer than ways
+        with pytest.raises(ConfigError, match=r"expected confidence\.classes of at least .*\.per_class=0 to leave"):
+            measure(subject_of(), replace(FEW, **few))
     with pytest.raises(DataError, match="expected at least one episode"):
         measure(subject_of(count=0), FEW)
     subject = subject_of()

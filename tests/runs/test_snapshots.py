@@ -66,6 +66,20 @@ def test_a_continued_run_drops_what_lies_ahead_of_it_and_keeps_it_again(tmp_path
     assert all(torch.equal(run.snapshot(9)[name], value) for name, value in whole.snapshot(9).items())
 
 
+def test_a_damaged_snapshot_and_another_steps_are_refused_and_can_be_deleted(tmp_path):
+    run = trained(recipe_of(2), tmp_path / "run")
+    place = run.directory.snapshots / "step-000001.safetensors"
+    whole = place.read_bytes()
+    place.write_bytes(whole[:100])
+    with pytest.raises(RunError, match=r"after outer step 1 .*got a damaged file; delete it"):
+        run.snapshot(1)
+    place.write_bytes(run.directory.last.read_bytes())
+    with pytest.raises(RunError, match=r"after outer step 1 .*got those after step 2; delete"):
+        run.snapshot(1)
+    place.unlink()
+    assert run.snapshots() == (0, 2)
+
+
 def test_a_step_that_was_not_kept_is_refused_in_one_line(tmp_path):
     run = trained(recipe_of(1, every=0), tmp_path / "run")
     assert run.snapshots() == ()

@@ -98,7 +98,9 @@ class Axes:
                     f"expected algorithm.{name}, a whole number of at least {least}, got {value}; correct it"
                 )
         if not (self.proximal >= 0 and math.isfinite(self.proximal)):
-            raise ConfigError(f"expected a proximal weight of at least 0, got {self.proximal}; iMAML uses 0.5 to 2")
+            raise ConfigError(
+                f"expected a proximal weight of at least 0, got {self.proximal}; iMAML uses 0.5 to 2, Entropy-SGD 0.01"
+            )
         if not 0 < self.averaging <= 1:
             raise ConfigError(
                 f"expected algorithm.averaging above 0 and up to 1, got {self.averaging:g}; 0.25 is usual"

@@ -24,6 +24,7 @@ from torch import Tensor
 from innerloop.algorithms.algorithm import Algorithm, MetaGradient
 from innerloop.algorithms.reptile import minibatches
 from innerloop.data.episode import Episode, Examples, require_classes
+from innerloop.errors import ConfigError
 from innerloop.inner import accuracy, final_gradient, loss_of
 from innerloop.params import add, select
 from innerloop.shapes import Params, Scalar
@@ -46,6 +47,12 @@ class Place(NamedTuple):
 def meta_gradient(algorithm: Algorithm, params: Params, episode: Episode, step: int) -> MetaGradient:
     """Return the parameters less the mean of the inner loop; loss and accuracy are those on the last minibatch."""
     require_classes(episode.support, "to classify")
+    examples = len(episode.support.targets) + len(episode.query.targets)
+    if examples < 2 * algorithm.inner.steps:
+        raise ConfigError(
+            f"expected at least {2 * algorithm.inner.steps} examples for the {algorithm.inner.steps} minibatches of an "
+            f"outer step, got {examples}; ask for more training.tasks, or fewer inner.steps"
+        )
     batches = minibatches(episode, algorithm.inner.steps)
     *_, last, end = walk(algorithm, params, batches, step)
     with torch.no_grad():

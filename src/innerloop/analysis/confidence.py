@@ -430,6 +430,12 @@ def _representation(subject: Subject, settings: ConfidenceSettings) -> Represent
     if not isinstance(split, Split) or shape is None or not settings.per_class:
         return None
     ways, shots = shape.ways, ends(shape.k_shot)[0]
+    if settings.per_class <= shots or settings.classes < ways:
+        raise ConfigError(
+            f"expected confidence.classes of at least {ways} and .per_class above {shots}, to draw episodes like those "
+            f"explained, got {settings.classes} and {settings.per_class}; ask for more, or .per_class=0 to leave the "
+            "guarantee out"
+        )
     few = some_classes(split, settings.classes)
     features, labels = class_features(subject.tested.learner, subject.params, few, settings.per_class)
     here = guarantee.geometry(features, labels)

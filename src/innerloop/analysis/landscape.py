@@ -389,7 +389,9 @@ def _bends(around: _Around, here: Placed) -> list[Bend]:
 
 def _by_layer(around: _Around, here: Placed, own: Algorithm, place: Place) -> dict[str, LayerSensitivity]:
     others = {name: value.double() for name, value in here.at(place).items()}
-    return sensitivity(lambda moved: _loss("query", here.episode, own, {**others, **moved}), around.own(others))
+    return sensitivity(
+        lambda moved: _loss("query", here.episode, own, {**others, **moved}), around.own(others), here.number
+    )
 
 
 def _layer(name: str, around: _Around, found: Sequence[Mapping[Place, Mapping[str, LayerSensitivity]]]) -> Layer:

@@ -23,7 +23,7 @@ from innerloop.seeds import generator
 from innerloop.shapes import Params
 
 SIZE = 0.01  # of a step, relative to the layer's norm: small beside its bends, large beside rounding in float64
-STEPS = 2  # random directions, each gone both ways
+STEPS = 4  # random directions, each gone both ways
 
 
 class LayerSensitivity(NamedTuple):
@@ -38,27 +38,28 @@ class LayerSensitivity(NamedTuple):
     change: float
 
 
-def sensitivity(loss: Callable[[Params], Tensor], params: Params) -> dict[str, LayerSensitivity]:
+def sensitivity(loss: Callable[[Params], Tensor], params: Params, draw: int = 0) -> dict[str, LayerSensitivity]:
     """Return the effect of each layer, in float64.
 
     Args:
         loss: Of the parameters.
         params: Where; each of them is a layer.
+        draw: Which random directions; another number for every episode, or their luck would be in all of them alike.
     """
     params = {name: value.detach().double() for name, value in params.items()}
     gradient, (here, _) = final_gradient(lambda moved: (loss(moved), torch.zeros(())), params)
     return {
-        name: LayerSensitivity(norm({name: gradient[name]}).item(), _change(loss, params, name, here.item()))
+        name: LayerSensitivity(norm({name: gradient[name]}).item(), _change(loss, params, name, here.item(), draw))
         for name in params
     }
 
 
-def _change(loss: Callable[[Params], Tensor], params: Params, name: str, here: float) -> float:
+def _change(loss: Callable[[Params], Tensor], params: Params, name: str, here: float, draw: int) -> float:
     value = params[name]
     size = SIZE * value.norm().item()
     if not size:
         return math.nan
-    rng = generator(0, "sensitivity", name)
+    rng = generator(draw, "sensitivity", name)
     squares = []
     with torch.no_grad():
         for _ in range(STEPS):

@@ -69,7 +69,9 @@ class InnerLoop:
             if not 0 <= share < 1:
                 raise ConfigError(f"expected inner.{name} from 0 to below 1, got {share}; 0.9 is usual")
         if not (self.proximal >= 0 and math.isfinite(self.proximal)):
-            raise ConfigError(f"expected a proximal weight of at least 0, got {self.proximal}; iMAML uses 0.5 to 2")
+            raise ConfigError(
+                f"expected a proximal weight of at least 0, got {self.proximal}; iMAML uses 0.5 to 2, Entropy-SGD 0.01"
+            )
 
     @property
     def is_plain(self) -> bool:

@@ -53,8 +53,8 @@ def read(place: Path, about: About) -> Tensor:
             theirs, vectors = dict(words["about"]), file.get_tensor("vectors")
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         raise RunError(
-            f"expected a bank of tasks at '{place}', got: {' '.join(str(error).split())}; leave bank_from out, or "
-            "delete the file, and one is made"
+            f"expected a bank of tasks at '{place}', got something else ({' '.join(str(error).split())}); leave "
+            "bank_from out, or delete the file, and one is made"
         ) from error
     for name, own in about.items():
         if theirs.get(name) != own:

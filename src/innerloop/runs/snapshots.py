@@ -52,7 +52,21 @@ def read(folder: Path, step: int) -> Params:
     Raises:
         RunError: They were not kept, or the file is damaged.
     """
-    return read_checkpoint(_place(folder, step))[0].params
+    place = _place(folder, step)
+    try:
+        state = read_checkpoint(place)[0]
+    except RunError as error:
+        if not place.exists():
+            raise
+        raise RunError(
+            f"expected the parameters after outer step {step} in '{place}', got a damaged file; delete it"
+        ) from error
+    if state.step != step:
+        raise RunError(
+            f"expected the parameters after outer step {step} in '{place}', got those after step {state.step}; delete "
+            "the file"
+        )
+    return state.params
 
 
 def keep_until(folder: Path, step: int) -> None:

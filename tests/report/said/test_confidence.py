@@ -18,7 +18,7 @@ def test_whether_the_promise_is_kept_is_said_first_with_both_coverages_and_why_t
         "exchangeable with them."
     )
     for held, words in (
-        ((0.9, 0.85, 0.95), "is kept on tasks"),
+        ((0.9, 0.85, 0.95), "is not shown to fail on tasks"),
         ((0.88, 0.8, 0.95), "is not shown to fail on tasks"),
         ((0.99, 0.95, 1.0), "is more than kept on tasks"),
     ):
@@ -39,7 +39,7 @@ def test_too_few_calibration_episodes_are_said_to_give_no_bound():
     ("found", "words"),
     [
         (Correlation(0.4, 0.2, 0.6, 40), "tells something of a task's accuracy (rank correlation 0.40, 0.20 to 0.60)"),
-        (Correlation(0.1, -0.2, 0.4, 40), "does not tell a task's accuracy there"),
+        (Correlation(0.1, -0.2, 0.4, 40), "is not shown to tell a task's accuracy there"),
         (Correlation(-0.4, -0.6, -0.2, 40), "is the wrong way round there"),
         (None, "Too few episodes tell"),
     ],
@@ -52,7 +52,7 @@ def test_what_the_support_set_tells_is_said_with_its_interval(found, words):
     ("gain", "words"),
     [
         (0.02, "it lifts the bound by 2.0 ± 1.0 points over one number for all tasks"),
-        (0.005, "as high as one number for all tasks (0.5 ± 1.0 points)"),
+        (0.005, "not shown to lift the bound over one number for all tasks (0.5 ± 1.0 points)"),
         (-0.02, "no better for it than one number for all tasks (-2.0 ± 1.0 points)"),
     ],
 )
@@ -65,8 +65,9 @@ def test_what_scores_are_worth_in_points_of_the_bound_is_said(gain, words):
 def test_a_guarantee_is_said_beside_what_is_observed_and_to_be_vacuous_where_it_is():
     said = say({"a": sure()})
     assert said.endswith(
-        "before adaptation: at most 50% by the spread along the line between two classes (observed 6.0%); vacuous by "
-        "the whole spread and of few-shot centroids by the whole spread (at least 80%, the error of guessing)."
+        "before adaptation: at most 50% by the spread along the line between two classes, with centroids of all of "
+        "a class's examples (observed 6.0%); vacuous by the whole spread with the same centroids and of few-shot "
+        "centroids by the whole spread (at least 80%, the error of guessing)."
     )
     sharp = replace(REPRESENTATION, bounds=(Bounded("line", 0.1, 0.0),))
     assert "vacuous" not in say({"a": sure(representation=sharp)})

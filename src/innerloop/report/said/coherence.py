@@ -83,8 +83,8 @@ def _moved(name: str, runs: Sequence[Coherence]) -> str:
     if not all_told:
         return _accuracy(runs)
     verdict = "as guiroy2019 found" if held == len(all_told) else f"{held} of guiroy2019's {len(all_told)} changes"
-    also = f"; no change is told from 0 {listed(untold)}" if untold else ""
-    moved = f"get {listed(told)}" if told else "do not change"
+    also = f"{'; ' if told else ' '}no change is told from 0 {listed(untold)}" if untold else ""
+    moved = f"get {listed(told)}" if told else "may have changed, but"
     return (
         f"From outer step {first} to {last} the adapted solutions of the {name} {moved}{also}: {verdict}. "
         f"{_accuracy(runs)}"

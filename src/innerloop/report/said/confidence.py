@@ -9,8 +9,8 @@ from innerloop.statistics import Correlation, Interval, Share
 
 TITLE = "Confidence: how sure one can be of a new task"
 BOUNDS = {
-    "line": "by the spread along the line between two classes",
-    "spread": "by the whole spread",
+    "line": "by the spread along the line between two classes, with centroids of all of a class's examples",
+    "spread": "by the whole spread with the same centroids",
     "shots": "of few-shot centroids by the whole spread",
 }
 
@@ -26,7 +26,8 @@ def captions(results: Mapping[str, Confidence]) -> dict[str, str]:
     said = {
         "coverage": "How often the lower bound on a task's accuracy held, with exact 95% intervals over episodes, by "
         "how often it should (dashed). For held-out episodes of the validation classes it is promised; "
-        f"{_promise(first)} Episodes share classes: intervals tell of tasks of these classes and not of others.",
+        f"{_promise(first)} Episodes share classes: intervals tell of tasks of these classes and not of others, "
+        "and of this one calibration.",
         "prediction": "Every explained task's accuracy by what its support set predicts; on the dashed line both are "
         f"the same. Of the held-out validation tasks {_variances(results)}.",
         "scores": "Rank correlation of every support score with query accuracy, with bootstrap 95% intervals; the last "
@@ -40,8 +41,8 @@ def captions(results: Mapping[str, Confidence]) -> dict[str, str]:
             f"Bounds (outlines) on the error of the nearest centroid among {one.ways} classes, before adaptation, from "
             f"the examples of {one.classes} of the explained classes, and what is observed in episodes drawn from them "
             f"(filled): {listed([BOUNDS[each.name] for each in one.bounds])} ({one.shots} a class). No observed error "
-            "can lie above its bound; a bound at the dashed line or above says nothing. Episode by episode: "
-            + " ".join(f"for the {label}, {_of_episodes(results[label])}" for label in told)
+            "can lie above its bound; a bound at the dashed line or above says nothing. Episode by episode. "
+            + " ".join(f"For the {label}, {_of_episodes(results[label])}" for label in told)
         )
     return said
 
@@ -77,7 +78,7 @@ def _verdict(held: Share, level: float) -> str:
         return "fails on"
     if held.low > level:
         return "is more than kept on"
-    return "is kept on" if held.value >= level else "is not shown to fail on"
+    return "is not shown to fail on"
 
 
 def _where(result: Confidence) -> str:
@@ -114,7 +115,7 @@ def _told(found: Correlation) -> str:
         return f"The support set tells something of a task's accuracy ({numbers})"
     if found.high < 0:
         return f"What the support set was learned to tell is the wrong way round there ({numbers})"
-    return f"The support set does not tell a task's accuracy there ({numbers})"
+    return f"The support set is not shown to tell a task's accuracy there ({numbers})"
 
 
 def _sharper(home: Coverage) -> str:
@@ -126,7 +127,7 @@ def _sharper(home: Coverage) -> str:
         return f"on validation tasks it lifts the bound by {points} over one number for all tasks"
     if gain.high < 0:
         return f"on validation tasks the bound is no better for it than one number for all tasks ({points})"
-    return f"on validation tasks the bound is as high as one number for all tasks ({points})"
+    return f"on validation tasks it is not shown to lift the bound over one number for all tasks ({points})"
 
 
 def _guaranteed(result: Confidence) -> str:

@@ -1,15 +1,17 @@
 """How sharp the loss is before adaptation and after, which layers it hangs on, and what its planes show."""
 
+import math
 from collections.abc import Mapping, Sequence
 from statistics import median
 
-from innerloop.analysis.landscape import SETS, Landscape, Layer, Place, Slice
+from innerloop.analysis.landscape import SETS, Bend, Landscape, Place, Set, Slice
 from innerloop.analysis.spectrum import Spectrum
 from innerloop.figures.landscape import MOST, SLICES, panels
 from innerloop.report.words import capital, listed
-from innerloop.statistics import Interval
+from innerloop.statistics import Interval, mean_interval
 
 TITLE = "The landscape of the loss"
+NO_CHANGE = "neither shown to be flatter nor sharper"
 LEVEL = 1e-4  # relative differences that are none: results keep five digits
 
 
@@ -73,7 +75,7 @@ def _bend(label: str, result: Landscape) -> str:
             continue
         after = median(tops["adapted"])
         parts.append(f"{before:.3g} before and {after:.3g} after for the {of} loss")
-        verdicts.append(f"{'flatter' if after < before else 'sharper'} on {of}")
+        verdicts.append(f"{_bent(result, of)} on {of}")
     if not parts:
         return f"For the {label} no eigenvalue of the loss's Hessian was reached."
     over = f"the median over {_count(result.episodes)}" if result.episodes > 1 else "of one episode"
@@ -81,8 +83,26 @@ def _bend(label: str, result: Landscape) -> str:
     return capital(f"{verdict}: the Hessian's largest eigenvalue is {listed(parts)} ({over}){_traces(result)}.")
 
 
+def _bent(result: Landscape, of: Set) -> str:
+    """Say whether a loss is flatter after adaptation, by the ratio of both eigenvalues in pairs over episodes."""
+    tops = [
+        {each.episode: each.spectrum.eigenvalues[0] for each in result.bends if _is_at(each, place, of)}
+        for place in ("start", "adapted")
+    ]
+    both = [(tops[0][episode], tops[1][episode]) for episode in tops[0] if episode in tops[1]]
+    ratios = [math.log(after / before) for before, after in both if before > 0 and after > 0]
+    change = mean_interval(ratios) if len(ratios) > 1 else None
+    if change is None or change.low <= 0 <= change.high:
+        return NO_CHANGE
+    return "flatter" if change.mean < 0 else "sharper"
+
+
+def _is_at(bend: Bend, place: str, of: str) -> bool:
+    return (bend.place, bend.of) == (place, of) and bool(bend.spectrum.eigenvalues)
+
+
 def _both(verdicts: Sequence[str]) -> str:
-    words = {each.split()[0] for each in verdicts}
+    words = {each.rsplit(" on ", 1)[0] for each in verdicts}
     return f"{words.pop()} on support and query" if len(words) == 1 and len(verdicts) == 2 else listed(verdicts)
 
 
@@ -115,18 +135,15 @@ def _sensitive(result: Landscape) -> str:
     """Say which layer the query loss depends on most, by a relative unit."""
     parts = []
     for what, word in (("change_start", "before adaptation"), ("change_adapted", "after")):
-        sized = {layer: found for layer in result.layers if (found := _mean(layer, what)) is not None}
-        if sized:
-            most = max(sized, key=lambda layer: sized[layer])
-            parts.append(f"{word} on {f'{most.name} ({sized[most]:.2g})' if sized[most] else 'none of them'}")
+        sized: dict[str, Interval] = {
+            layer.name: found for layer in result.layers if (found := getattr(layer, what)) is not None
+        }
+        order = sorted(sized, key=lambda name: -sized[name].mean)
+        if order and (len(order) == 1 or sized[order[0]].low > sized[order[1]].high):
+            parts.append(f"{word} on {order[0]} ({sized[order[0]].mean:.2g})")
     if not parts:
         return ""
     return f"Of layers changed by a relative unit the query loss depends most {' and '.join(parts)}."
-
-
-def _mean(layer: Layer, what: str) -> float | None:
-    found: Interval | None = getattr(layer, what)
-    return None if found is None else found.mean
 
 
 def _tasks(result: Landscape) -> str:
@@ -140,7 +157,7 @@ def _tasks(result: Landscape) -> str:
         if start is None or there is None:
             return ""
         changes.append((start, there))
-    words = [f"{there:.3g} for {start:.3g}" for start, there in changes]
+    words = [f"{there:.3g} instead of {start:.3g}" for start, there in changes]
     ups = [there > start for start, there in changes]
     verb = "raises" if all(ups) else "lowers" if not any(ups) else "raises one and lowers the other of"
     whose = "their losses" if "one" in verb else "the other's query loss"

@@ -42,8 +42,8 @@ def _one(label: str, each: Permutations) -> str:
     whose = f"to the {label}, {HEADS[each.head]}"
     if each.is_one:
         return (
-            f"Which class sits in which slot does not matter {whose}: {where} name the same class for every query, "
-            f"{share(each.mean)} of them rightly."
+            f"Which class sits in which slot {'did' if each.head == 'own' else 'does'} not matter {whose}: {where} "
+            f"name the same class for every query, {share(each.mean)} of them rightly."
         )
     matters = "hardly matters" if each.differ.mean < LITTLE else "matters"
     return (

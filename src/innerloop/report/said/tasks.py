@@ -66,6 +66,8 @@ def _verdict(left: Residuals) -> str:
     """Say whether neighbours explain a task, and whether better than tasks that are not near."""
     if not _reaches(left.below_others):
         return "a new task is no more a combination of its neighbours than of random seen tasks"
+    if not _reaches(left.below_shuffled):
+        return "a new task is no more a combination of seen ones than its images are with labels that mean nothing"
     return f"a new task is {'mostly' if left.task.mean < MOST else 'only partly'} a combination of seen ones"
 
 
@@ -91,7 +93,7 @@ def _told(label: str, found: Correlation | None) -> str:
         return f"Whether what is left tells the accuracy cannot be said of so few episodes for the {label}."
     numbers = f"rank correlation {found.value:.2f}, 95% interval {found.low:.2f} to {found.high:.2f}"
     if not found.is_told:
-        return f"What is left does not tell the accuracy of a task for the {label} ({numbers})."
+        return f"What is left is not shown to tell the accuracy of a task for the {label} ({numbers})."
     way = "worse" if found.value < 0 else "better"
     return f"Tasks of which more is left are solved {way} by the {label} ({numbers})."
 
