@@ -125,6 +125,7 @@ def test_arms_are_named_by_what_their_labels_share_and_else_by_their_recipe():
         "zeroing": ["zeroing/seed 0", "zeroing/seed 1"],
     }
     one, other = made("maml 12ab", *tables).values()
+    assert list(arms({"zeroing, seed 0": one, "zeroing, seed 1": other})) == ["zeroing"]  # as a sweep titles them
     assert arms({"first": one, "second": other}) == {"maml 12ab": ["first", "second"]}
     assert arms({"only 1": one}) == {"only 1": ["only 1"]}
     free = Coherence("", None, False, 10, 2, one.path, None, None, None, None, None)

@@ -162,4 +162,4 @@ def _common(labels: Sequence[str]) -> str:
     if len(labels) == 1:
         return labels[0]
     shared = takewhile(lambda letters: len(set(letters)) == 1, zip(*labels, strict=False))
-    return re.sub(r"[\s/_-]*(seed)?[\s/_-]*\d*$", "", "".join(letters[0] for letters in shared))
+    return re.sub(r"[\s,/_-]*(seed)?[\s,/_-]*\d*$", "", "".join(letters[0] for letters in shared))
