@@ -24,7 +24,7 @@ def test_another_ones_bank_a_damaged_one_and_none_are_one_line(tmp_path):
     ):
         banks.read(place, {**ABOUT, "model": "xyz"})
     place.write_bytes(place.read_bytes()[:20])
-    with pytest.raises(RunError, match=r"expected a bank of tasks at .*, got: .*; leave bank_from out"):
+    with pytest.raises(RunError, match=r"expected a bank of tasks at .*, got something else .*; leave bank_from out"):
         banks.read(place, ABOUT)
     with pytest.raises(RunError, match="expected a bank of tasks at"):
         banks.read(tmp_path / "nothing", ABOUT)
