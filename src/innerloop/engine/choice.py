@@ -5,6 +5,8 @@
     anywhere    by the closed form where that is exact
 
 Second order goes back over one inner step at a time where the graph of all of them would not fit into memory.
+
+What was chosen is a value, `Made`: a run keeps it and continues by it, whatever another machine would choose.
 """
 
 from dataclasses import dataclass, field, replace
@@ -27,8 +29,29 @@ from innerloop.errors import ConfigError
 from innerloop.models import Learner, drawn, seeded
 from innerloop.shapes import Params
 
+CLOSED, CONSTANT = "closed form", "constant memory"
 
-def build(config: EngineConfig, algorithm: Algorithm, params: Params, batch: Batch) -> Engine:
+
+@dataclass(frozen=True)
+class Made:
+    """What an engine turned out to be: all of its own that decides how sums round.
+
+    Attributes:
+        mapping: How tasks are mapped: `loop`, `workers`, `vmap` or `compiled`.
+        rule: By which rule the meta-gradient is worked out, if not by the algorithm's own.
+        chunk: vmap: tasks at once; 0 is all of a batch.
+        workers: workers: how many threads.
+    """
+
+    mapping: str
+    rule: str = ""
+    chunk: int = 0
+    workers: int = 0
+
+
+def build(
+    config: EngineConfig, algorithm: Algorithm, params: Params, batch: Batch, as_before: Made | None = None
+) -> Prepared:
     """Return the engine that does an algorithm's work on this device.
 
     Args:
@@ -36,6 +59,7 @@ def build(config: EngineConfig, algorithm: Algorithm, params: Params, batch: Bat
         algorithm: What is mapped over tasks.
         params: Meta-parameters, on the device of the work.
         batch: Episodes like those to come, to try things on.
+        as_before: What was made of the same before, to be made again.
 
     Raises:
         ConfigError: What was asked for cannot be done, or not exactly.
@@ -57,21 +81,37 @@ def build(config: EngineConfig, algorithm: Algorithm, params: Params, batch: Bat
                 "mapped there; use engine workers"
             )
         algorithm = replace(algorithm, learner=algorithm.learner.rounded(torch.bfloat16))
-    algorithm = _ruled(config, algorithm, params, episode, random)
-    name = _mapping(config, algorithm, params, episode, random)
+    if as_before is None:
+        algorithm = _ruled(config, algorithm, params, episode, random)
+        name = _mapping(config, algorithm, params, episode, random)
+        chunk, workers = config.chunk, config.workers or cores()
+    else:
+        algorithm = _by(as_before.rule, algorithm)
+        name, chunk, workers = as_before.mapping, as_before.chunk, as_before.workers
     if device.type == "cpu" and name in ("loop", "workers"):
         algorithm = replace(algorithm, learner=_quick(algorithm))
     engine: Engine
     if name == "vmap":
-        engine = Vmapped(algorithm, config.chunk)
+        engine = Vmapped(algorithm, chunk)
     elif name == "compiled":
         engine = Compiled(algorithm)
     elif name == "workers":
-        engine = Workers(algorithm, config.workers or cores())
+        engine = Workers(algorithm, workers)
     else:
         engine = Loop(algorithm)
     laid = name in ("loop", "workers") and suits(algorithm, params, episode)
     return Prepared(engine, laid, config.precision, _rule(algorithm))
+
+
+def _made(built: Prepared) -> Made:
+    """Return what does the work by now: a chunk that did not fit is smaller, what cannot be compiled is looped over."""
+    engine = built.engine
+    return Made(
+        engine.name,
+        built.rule,
+        chunk=engine.chunk if isinstance(engine, Vmapped) else 0,
+        workers=engine.count if isinstance(engine, Workers) else 0,
+    )
 
 
 def cores() -> int:
@@ -88,8 +128,7 @@ def _ruled(config: EngineConfig, algorithm: Algorithm, params: Params, episode: 
             f"which {departs}; use engine auto"
         )
     if config.name in ("auto", "closed_form") and departs is None and not random:
-        rule = closed_form.meta_gradient
-        return replace(algorithm, rules={**algorithm.rules, "second": rule, "first": rule})
+        return _by(CLOSED, algorithm)
     if algorithm.order != "second" or algorithm.axes.objective != "query_loss" or algorithm.inner.steps < 2:
         return algorithm
     if config.memory == "constant" and config.name in ("vmap", "compiled"):
@@ -102,7 +141,15 @@ def _ruled(config: EngineConfig, algorithm: Algorithm, params: Params, episode: 
         and config.name in ("auto", "loop", "workers")
         and not fits(algorithm, params, episode, at_once)
     )
-    return replace(algorithm, rules={**algorithm.rules, "second": adjoint.meta_gradient}) if constant else algorithm
+    return _by(CONSTANT, algorithm) if constant else algorithm
+
+
+def _by(rule: str, algorithm: Algorithm) -> Algorithm:
+    """Return the algorithm with this rule in the place of its own; "" is its own."""
+    if rule == CLOSED:
+        by = closed_form.meta_gradient
+        return replace(algorithm, rules={**algorithm.rules, "second": by, "first": by})
+    return replace(algorithm, rules={**algorithm.rules, "second": adjoint.meta_gradient}) if rule else algorithm
 
 
 def _mapping(config: EngineConfig, algorithm: Algorithm, params: Params, episode: Episode, random: bool) -> str:
@@ -141,8 +188,8 @@ def _rule(algorithm: Algorithm) -> str:
     """Return by which rule it works, if not by its own."""
     rule = algorithm.rules["second"]
     if rule is closed_form.meta_gradient:
-        return "closed form"
-    return "constant memory" if rule is adjoint.meta_gradient else ""
+        return CLOSED
+    return CONSTANT if rule is adjoint.meta_gradient else ""
 
 
 @dataclass
@@ -152,16 +199,23 @@ class Chosen:
     Attributes:
         config: What was asked for.
         algorithm: What is mapped.
+        as_before: What was made of them before, to be made again.
     """
 
     config: EngineConfig
     algorithm: Algorithm
-    _built: Engine | None = field(default=None, init=False)
+    as_before: Made | None = None
+    _built: Prepared | None = field(default=None, init=False)
 
     @property
     def name(self) -> str:
         """What does the work; what was asked for as long as there was none."""
         return self.config.name if self._built is None else self._built.name
+
+    @property
+    def made(self) -> Made | None:
+        """What does the work, as it could be made again; None as long as there was none."""
+        return None if self._built is None else _made(self._built)
 
     def gradient(self, params: Params, batch: Batch, step: int = 0, seed: int = 0, first: int = 0) -> BatchGradient:
         """Return the mean meta-gradient of an outer step, as `Loop.gradient`."""
@@ -178,5 +232,5 @@ class Chosen:
             ConfigError: What was asked for cannot be done, or not exactly.
         """
         if self._built is None:
-            self._built = build(self.config, self.algorithm, params, batch)
+            self._built = build(self.config, self.algorithm, params, batch, self.as_before)
         return self._built

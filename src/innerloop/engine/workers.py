@@ -38,6 +38,7 @@ class Workers:
 
     def __init__(self, algorithm: Algorithm, count: int) -> None:
         self.algorithm = algorithm
+        self.count = count
         self._own = threading.local()
         self._pool = ThreadPoolExecutor(count, "innerloop-worker", self._begin)
 
