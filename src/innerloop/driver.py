@@ -5,10 +5,12 @@ Knows nothing of terminals: it yields what happened, and whoever iterates shows 
 
 import math
 import time
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from importlib.metadata import version
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -21,22 +23,25 @@ from innerloop.data.storage import Watch, unwatched
 from innerloop.engine import Chosen, Engine, device_of
 from innerloop.engine.group import ALONE, Group
 from innerloop.engine.ranks import Sharded
-from innerloop.errors import RunError
 from innerloop.params import digest
 from innerloop.runs import (
     Best,
-    OpenedRun,
+    Lock,
     Recipe,
     RunDirectory,
     Workshop,
     build,
-    fingerprint,
+    clear_ahead,
     heads,
     history,
+    machine,
     open_run,
     probe_episodes,
-    read_checkpoint,
+    provenance,
+    saves,
+    settle,
     snapshots,
+    standing,
     training_batch,
     write_checkpoint,
 )
@@ -63,6 +68,35 @@ class Progress:
     engine: str = "auto"
 
 
+@dataclass(frozen=True, eq=False)
+class _Work:
+    """A run about to go on: what is trained, from where, by what, and where it is written.
+
+    Attributes:
+        recipe: What the run is.
+        workshop: What that builds.
+        directory: Where it is written.
+        start: Where training goes on from.
+        best: The best so far.
+        is_saved: Whether the start is recorded and saved already.
+        engine: What maps over tasks on this rank.
+        group: The ranks.
+        about: What made the run, as run.json has it.
+        held: The right to write the run, where this rank has it; let go of at the end.
+    """
+
+    recipe: Recipe
+    workshop: Workshop
+    directory: RunDirectory
+    start: State
+    best: Best
+    is_saved: bool
+    engine: Chosen
+    group: Group
+    about: dict[str, Any]
+    held: ExitStack
+
+
 def begin(
     recipe: Recipe, folder: str, command: str, watch: Watch = unwatched, group: Group = ALONE
 ) -> Iterator[Progress]:
@@ -77,54 +111,59 @@ def begin(
     group.agree(_settings(recipe))
     with group.together():
         workshop = build(recipe, watch)
-    _agree_on_start(group, recipe, workshop, workshop.start)
+    start = workshop.start
+    _agree_on_start(group, recipe, workshop, start)
     directory = RunDirectory(folder)
-    with group.together():
-        engine = _engine(recipe, workshop, workshop.start, group)
-        if group.leads:
-            directory.begin(recipe, command)
-    return _driven(recipe, workshop, directory, workshop.start, Best(), engine, group)
+    with ExitStack() as held:
+        with group.together():
+            engine = _engine(recipe, workshop, start, group)
+            about = {**provenance(command), **_told(recipe, workshop, engine, group)}
+            if group.leads:
+                held.enter_context(directory.made())
+                about = directory.begin(recipe, about)
+        return _driven(_Work(recipe, workshop, directory, start, Best(), False, engine, group, about, held.pop_all()))
 
 
-def resume(folder: str, watch: Watch = unwatched, group: Group = ALONE) -> Iterator[Progress]:
-    """Continue a run from its last checkpoint, as if it had never stopped.
+def resume(
+    folder: str, command: str, watch: Watch = unwatched, group: Group = ALONE, keep: int | None = None
+) -> Iterator[Progress]:
+    """Continue a run from its newest checkpoint, as if it had never stopped.
+
+    Args:
+        folder: The run's.
+        command: What continues it, for run.json.
+        watch: Shows how far the preparation of data has come.
+        group: The ranks.
+        keep: How many checkpoints stay from here on; by default as many as the recipe says.
 
     Raises:
-        RunError: The folder holds no run.
+        RunError: The folder holds no run, another process writes it, or it cannot be continued.
+
+    Warns:
+        RunWarning: A damaged file is done without, or the run cannot equal the uninterrupted one to the bit.
     """
-    with group.together():
-        run = open_run(folder)
-        workshop = build(run.recipe, watch)
-        start, best = _last(run, workshop)
-    group.agree(_settings(run.recipe))
-    _agree_on_start(group, run.recipe, workshop, start)
-    directory = run.directory
-    with group.together():
-        engine = _engine(run.recipe, workshop, start, group)
-        if group.leads:
-            kept = start.step if directory.last.exists() else -1
-            history.keep_until(directory.history, kept)
-            snapshots.keep_until(directory.snapshots, kept)
-            heads.keep_until(directory.heads, kept, workshop.algorithm.learner.head_params(workshop.start.params))
-    return _driven(run.recipe, workshop, directory, start, best, engine, group)
-
-
-def _last(run: OpenedRun, workshop: Workshop) -> tuple[State, Best]:
-    """Return where a run stands, and refuse one that was changed or lacks something."""
-    directory = run.directory
-    if run.about.get("recipe") != fingerprint(run.recipe):
-        raise RunError(
-            f"expected '{directory.recipe}' as the run began with it (more steps are welcome), got it changed; "
-            "change it back, or train anew with it"
+    with ExitStack() as held:
+        with group.together():
+            run = open_run(folder)
+            if group.leads:
+                held.enter_context(Lock(run.directory.folder))
+                run = open_run(folder)  # whoever wrote it until now may have written more meanwhile
+            workshop = build(run.recipe, watch)
+            start, best, is_saved = standing(run, workshop)
+        recipe = run.recipe if keep is None else replace(run.recipe, record=replace(run.recipe.record, keep=keep))
+        group.agree(_settings(recipe))
+        _agree_on_start(group, recipe, workshop, start)
+        with group.together(), machine.threads(run.about):
+            engine = _engine(recipe, workshop, start, group, run.about)
+            about = run.about
+            if group.leads:
+                made, by = provenance(command), _told(recipe, workshop, engine, group)
+                machine.warn_of_differences(about, {**made, **by}, _device(recipe, group))
+                clear_ahead(run, workshop, start.step if is_saved else -1)
+                about = run.directory.continued(about, made, by, start.step)
+        return _driven(
+            _Work(recipe, workshop, run.directory, start, best, is_saved, engine, group, about, held.pop_all())
         )
-    if not directory.last.exists():
-        if len(run.history) > 1:
-            raise RunError(f"expected the checkpoint '{directory.last}', got none; restore it, or train anew")
-        return workshop.start, Best()
-    start, best = read_checkpoint(directory.last)
-    if all(record["step"] != start.step for record in run.history):
-        raise RunError(f"expected '{directory.history}' up to step {start.step}, got less; restore it, or train anew")
-    return start, best
 
 
 def _settings(recipe: Recipe) -> dict[str, Any]:
@@ -152,58 +191,57 @@ def _agree_on_start(group: Group, recipe: Recipe, workshop: Workshop, start: Sta
     group.agree(facts)
 
 
-def _engine(recipe: Recipe, workshop: Workshop, start: State, group: Group) -> Engine:
-    """Return what maps over tasks, tried on the first batch, so that what cannot be done is refused at once."""
+def _engine(
+    recipe: Recipe, workshop: Workshop, start: State, group: Group, about: Mapping[str, Any] = MappingProxyType({})
+) -> Chosen:
+    """Return what maps over this rank's tasks, as `about` says a run did before, or chosen.
+
+    It is tried on the first batch, so that what cannot be done is refused at once.
+    """
     device = _device(recipe, group)
-    engine = Chosen(recipe.engine, workshop.algorithm)
+    engine = Chosen(recipe.engine, workshop.algorithm, machine.as_before(about, recipe.engine, device))
     if start.step < recipe.training.steps:
         engine.begin(start.on(device).params, training_batch(recipe, workshop.data, start.step))
-    return engine if group.size == 1 else Sharded(engine, group)
+    return engine
+
+
+def _told(recipe: Recipe, workshop: Workshop, engine: Chosen, group: Group) -> dict[str, Any]:
+    """Return by what the run is worked out, and on which data."""
+    by = machine.told(recipe.engine, engine.made or engine.as_before, _device(recipe, group), group.size)
+    return {**by, "data": workshop.data.digest}
 
 
 def _device(recipe: Recipe, group: Group) -> torch.device:
     return device_of(recipe.engine) if group.size == 1 else group.device
 
 
-def _driven(
-    recipe: Recipe,
-    workshop: Workshop,
-    directory: RunDirectory,
-    start: State,
-    best: Best,
-    engine: Engine,
-    group: Group,
-) -> Iterator[Progress]:
-    start = start.on(_device(recipe, group))
-    batches = Ahead(partial(training_batch, recipe, workshop.data), recipe.training.steps)
-    states = train(workshop.algorithm, start, batches, recipe.training, recipe.seed, engine)
+def _driven(work: _Work) -> Iterator[Progress]:
+    recipe, group = work.recipe, work.group
+    batches = Ahead(partial(training_batch, recipe, work.workshop.data), recipe.training.steps)
+    engine = work.engine if group.size == 1 else Sharded(work.engine, group)
+    start = work.start.on(_device(recipe, group))
+    states = train(work.workshop.algorithm, start, batches, recipe.training, recipe.seed, engine)
     try:
-        if group.leads:
-            yield from _written(recipe, workshop, directory, start, best, states, engine)
-        else:
-            for state in states:
-                yield Progress(state.step, recipe.training.steps, {"step": state.step}, best, engine.name)
+        with machine.threads(work.about):
+            if group.leads:
+                yield from _written(work, states, engine)
+            else:
+                for state in states:
+                    yield Progress(state.step, recipe.training.steps, {"step": state.step}, work.best, engine.name)
     finally:
         batches.close()
+        work.held.close()
 
 
-def _written(
-    recipe: Recipe,
-    workshop: Workshop,
-    directory: RunDirectory,
-    start: State,
-    best: Best,
-    states: Iterator[State],
-    engine: Engine,
-) -> Iterator[Progress]:
+def _written(work: _Work, states: Iterator[State], engine: Engine) -> Iterator[Progress]:
     """Measure the states, and write the run."""
-    clock = time.perf_counter()
+    recipe, workshop, directory, best = work.recipe, work.workshop, work.directory, work.best
+    clock = saved_at = time.perf_counter()
     # A continued run has its first state behind it: recorded and saved.
-    recorded = start if directory.last.exists() else None
-    saved = recorded
+    recorded = saved = work.start if work.is_saved else None
     try:
         for state in states:
-            if saved is not None and state.step == start.step:
+            if work.is_saved and state.step == work.start.step:
                 continue
             record = _measured(recipe, workshop, state)
             now = time.perf_counter()
@@ -220,14 +258,32 @@ def _written(
             recorded = state
             if snapshots.is_due(recipe.record.snapshots, state.step, recipe.training.steps):
                 snapshots.write(directory.snapshots, state)
-            if _due(recipe.record.checkpoint, state.step, recipe.training.steps):
-                write_checkpoint(directory.last, state, best)
-                saved = state
+            # The first state too: a run that is killed before the next can be begun again from its folder.
+            if state.step == 0 or _due_to_save(recipe, state.step, now - saved_at):
+                _save(work, state, best)
+                saved, saved_at = state, now
             yield Progress(state.step, recipe.training.steps, record, best, engine.name)
     finally:
         # Interrupted or diverged: the newest recorded state is kept, so nothing is lost.
         if recorded is not None and recorded is not saved:
-            write_checkpoint(directory.last, recorded, best)
+            _save(work, recorded, best)
+
+
+def _save(work: _Work, state: State, best: Best) -> None:
+    """Save a state to continue from, once what was written before it is on the disk."""
+    directory = work.directory
+    settle(directory.history)
+    settle(directory.heads)
+    saves.write(directory, state, best, work.recipe.record.keep)
+    by = _told(work.recipe, work.workshop, work.engine, work.group)
+    if by["engine"] != work.about["engine"]:  # a chunk that did not fit is smaller by now
+        work.about.update(by)
+        directory.tell(work.about)
+
+
+def _due_to_save(recipe: Recipe, step: int, seconds: float) -> bool:
+    minutes = recipe.record.checkpoint_minutes
+    return _due(recipe.record.checkpoint, step, recipe.training.steps) or (minutes > 0 and seconds >= 60 * minutes)
 
 
 def _score(record: history.Record) -> float:

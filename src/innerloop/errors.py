@@ -27,11 +27,23 @@ class RunError(InnerloopError):
     """A run folder that cannot be made, opened or continued."""
 
 
+class DamagedError(RunError):
+    """A file of a run that does not hold what was written into it."""
+
+
 class RankError(InnerloopError):
     """Ranks that disagree, or one that is gone."""
 
 
-class EngineWarning(UserWarning):
+class InnerloopWarning(UserWarning):
+    """What a user should know of, while the work goes on; one line."""
+
+
+class RunWarning(InnerloopWarning):
+    """A run goes on from elsewhere, or on another machine, than it would have."""
+
+
+class EngineWarning(InnerloopWarning):
     """An engine goes on in another way than it was asked to; results stay the same to rounding."""
 
 

@@ -187,7 +187,8 @@ def test_how_training_placed_the_slots_is_read_from_the_run(tmp_path):
     learner, params = zero_head()
     for labels in ("fixed", "shuffled"):
         place = tmp_path / labels
-        RunDirectory(place).begin(Recipe(episode=EpisodeShape(labels=labels)), "train")
+        place.mkdir()
+        RunDirectory(place).begin(Recipe(episode=EpisodeShape(labels=labels)), {})
         assert measure(subject(learner, params, [image_episode()], run=open_run(place))).labels == labels
     assert measure(subject(learner, params, [image_episode()])).labels == "unknown"
 

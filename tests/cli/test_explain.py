@@ -1,12 +1,13 @@
 import json
+from dataclasses import replace
 
 import pytest
-from safetensors.torch import load_file, save_file
 
 from innerloop.analysis import ANALYSES
 from innerloop.analysis.values import from_values
 from innerloop.data import load
-from innerloop.runs import open_run
+from innerloop.runs import open_run, read_checkpoint, write_checkpoint
+from kept import newest
 
 FEW = ("--episodes=3", "--n_queries=4", "--checkpoint=last")
 
@@ -194,14 +195,11 @@ def test_an_explanation_from_another_version_or_a_damaged_one_is_one_line(traine
 
 def test_features_that_are_not_finite_are_one_line(trained, small):
     trained("train", *small, "--training.steps=1", "--out=diverged", "--record.validation=0")
-    place = trained.folder / "diverged" / "last.safetensors"
-    tensors = load_file(place)
-    from safetensors import safe_open
-
-    with safe_open(place, "pt") as file:
-        about = file.metadata()
-    name = next(each for each in tensors if each.startswith("params:") and "head" not in each)
-    save_file({**tensors, name: tensors[name] * float("nan")}, place, about)
+    place = newest(trained.folder / "diverged")
+    state, best = read_checkpoint(place)
+    name = next(each for each in state.params if "head" not in each)
+    strayed = replace(state, params={**state.params, name: state.params[name] * float("nan")})
+    write_checkpoint(place, strayed, best)
     assert "got NaN or infinity; check the run for divergence" in trained.refused(
         "explain", "diverged", "contrast", *FEW
     )

@@ -10,6 +10,7 @@ import yaml
 
 from innerloop.cli.sweep import Clock, until
 from innerloop.runs import open_run
+from kept import newest
 
 COMMAND = Path(sys.executable).with_name("innerloop")
 BASE = """
@@ -110,7 +111,7 @@ def test_a_sweep_interrupted_and_continued_is_the_uninterrupted_one(whole, comma
             assert run == same
         assert cell == other
     for name in RUNS:
-        left, right = (each.folder / "sweep" / name / "last.safetensors" for each in (commands, whole))
+        left, right = (newest(each.folder / "sweep" / name) for each in (commands, whole))
         assert left.read_bytes() == right.read_bytes()
 
 

@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import pytest
 import yaml
 
 from innerloop.runs import open_run
+from kept import newest
 
 COMMAND = Path(sys.executable).with_name("innerloop")
 
@@ -23,14 +25,14 @@ def history(run, *leave_out):
     return [{key: value for key, value in record.items() if key not in leave_out} for record in records]
 
 
-def bytes_of(run, name="last.safetensors"):
-    return (run / name).read_bytes()
+def bytes_of(run, name=None):
+    return (run / name if name else newest(run)).read_bytes()
 
 
 def test_a_training_run_leaves_recipe_history_and_checkpoints(installed, small):
     said = installed("train", *small, "--training.steps=4", "--out=run", "--seed=3")
     run = installed.folder / "run"
-    checkpoints = {"last.safetensors", "best.safetensors", "snapshots"}
+    checkpoints = {"checkpoints", "best.safetensors", "snapshots"}
     assert files(run) == {"recipe.yaml", "run.json", "history.jsonl", *checkpoints}
     assert "innerloop evaluate run" in said
     assert [record["step"] for record in history(run)] == [0, 1, 2, 3, 4]
@@ -181,10 +183,12 @@ def test_what_is_missing_from_a_run_is_said_and_nothing_is_wiped(shell, small):
     (run / "history.jsonl").write_bytes(b"")
     assert "got less; restore it" in shell.refused("train", "--resume=run")
     (run / "history.jsonl").write_bytes(kept)
-    (run / "last.safetensors").unlink()
+    place = newest(run)
+    shutil.rmtree(run / "checkpoints")
     assert "got none; restore it" in shell.refused("train", "--resume=run")
     assert (run / "history.jsonl").read_bytes() == kept
-    (run / "last.safetensors").write_bytes((run / "best.safetensors").read_bytes())
+    (run / "checkpoints").mkdir()
+    place.write_bytes((run / "best.safetensors").read_bytes())
     shell("train", "--resume=run")
     assert [record["step"] for record in history(run)] == [0, 1, 2, 3, 4]
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from innerloop.data import DataConfig
-from innerloop.runs import Best, KeptEvaluation, OpenedRun, Recipe, RunDirectory, history, open_run, write_checkpoint
+from innerloop.runs import Best, KeptEvaluation, OpenedRun, Recipe, RunDirectory, history, open_run, saves
 from innerloop.runs.grid import Cell
 from innerloop.runs.outcome import Outcome, behind, curves, finished, own_test, ranks, to_values
 from innerloop.statistics import mean_interval, paired_difference
@@ -67,7 +67,8 @@ def test_a_band_is_the_mean_over_the_seeds_that_have_a_value_at_a_step():
 
 def begun(folder, recipe):
     directory = RunDirectory(folder)
-    directory.begin(recipe, "innerloop sweep grid.yaml")
+    directory.made().release()
+    directory.begin(recipe, {})
     history.append(directory.history, {"step": 0})
     return directory
 
@@ -76,9 +77,9 @@ def test_a_run_is_finished_when_its_last_checkpoint_is_of_its_last_step(tmp_path
     directory = begun(tmp_path / "run", Recipe(training=TrainingConfig(steps=3)))
     assert not finished(open_run(directory.folder))
     history.append(directory.history, {"step": 3})
-    write_checkpoint(directory.last, State(2, {}), Best())
+    saves.write(directory, State(2, {}), Best(), keep=2)
     assert not finished(open_run(directory.folder))  # the history is ahead of what was saved
-    write_checkpoint(directory.last, State(3, {}), Best())
+    saves.write(directory, State(3, {}), Best(), keep=2)
     assert finished(open_run(directory.folder))
 
 

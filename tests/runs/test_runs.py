@@ -11,7 +11,7 @@ from innerloop.data.split import split_by_class
 from innerloop.errors import ConfigError, RunError
 from innerloop.inner import InnerLoop
 from innerloop.models import ModelConfig
-from innerloop.runs import Best, Recipe, RunDirectory, history, open_run, read_checkpoint, write_checkpoint
+from innerloop.runs import Best, Recipe, RunDirectory, history, open_run, provenance, read_checkpoint, write_checkpoint
 from innerloop.runs.files import write_whole
 from innerloop.runs.recipe import InnerConfig, build, fingerprint, from_values, from_yaml, to_yaml
 from innerloop.training import State, TrainingConfig
@@ -132,12 +132,14 @@ def test_a_history_line_torn_by_an_interruption_is_left_out_and_damage_before_it
 def test_a_folder_with_anything_in_it_is_not_begun_in(tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(RunError, match="continue that run with --resume"):
-        RunDirectory(tmp_path).begin(Recipe(), "innerloop train")
+        RunDirectory(tmp_path).made()
     assert [each.name for each in tmp_path.iterdir()] == ["notes.txt"]
 
 
 def test_a_begun_run_says_what_made_it(tmp_path):
-    RunDirectory(tmp_path / "run").begin(Recipe(seed=4), "innerloop train --seed 4")
+    directory = RunDirectory(tmp_path / "run")
+    with directory.made():
+        directory.begin(Recipe(seed=4), provenance("innerloop train --seed 4"))
     run = open_run(tmp_path / "run")
     assert run.recipe == Recipe(seed=4)
     assert run.about["command"] == "innerloop train --seed 4"

@@ -10,6 +10,7 @@ from innerloop.errors import RunError
 from innerloop.models import ModelConfig
 from innerloop.runs import InnerConfig, Recipe, RecordConfig, open_run, snapshots
 from innerloop.training import TrainingConfig, train
+from kept import newest
 
 
 def recipe_of(steps=12, every=None) -> Recipe:
@@ -60,7 +61,7 @@ def test_a_continued_run_drops_what_lies_ahead_of_it_and_keeps_it_again(tmp_path
     snapshots.write(run.directory.snapshots, replace(run.state("last"), step=8))
     whole = trained(recipe_of(9), tmp_path / "whole")
     run.directory.recipe.write_text(whole.directory.recipe.read_text())
-    for _ in driver.resume(str(run.directory.folder)):
+    for _ in driver.resume(str(run.directory.folder), "test"):
         pass
     assert run.snapshots() == (0, 1, 2, 5, 6, 9)
     assert all(torch.equal(run.snapshot(9)[name], value) for name, value in whole.snapshot(9).items())
@@ -73,7 +74,7 @@ def test_a_damaged_snapshot_and_another_steps_are_refused_and_can_be_deleted(tmp
     place.write_bytes(whole[:100])
     with pytest.raises(RunError, match=r"after outer step 1 .*got a damaged file; delete it"):
         run.snapshot(1)
-    place.write_bytes(run.directory.last.read_bytes())
+    place.write_bytes(newest(run.directory.folder).read_bytes())
     with pytest.raises(RunError, match=r"after outer step 1 .*got those after step 2; delete"):
         run.snapshot(1)
     place.unlink()

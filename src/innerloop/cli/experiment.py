@@ -16,7 +16,7 @@ from innerloop.cli.progress import console, watched
 from innerloop.errors import RunError, unknown_name
 from innerloop.figures.registry import EXPERIMENT_FIGURES
 from innerloop.report.sections import EXPERIMENT_SECTIONS
-from innerloop.runs.directory import provenance
+from innerloop.runs import provenance
 from innerloop.runs.files import write_whole
 
 

@@ -11,7 +11,7 @@ from importlib import import_module
 
 from innerloop import __version__
 from innerloop.cli.memory import keep_big_blocks
-from innerloop.errors import EngineWarning, InnerloopError, RankError, did_you_mean
+from innerloop.errors import InnerloopError, InnerloopWarning, RankError, did_you_mean
 
 VERBS = {
     "demo": "train three learners, test them, and write a report that says which wins and why (under five minutes)",
@@ -58,7 +58,7 @@ def _run(arguments: list[str]) -> int:
     if verb not in VERBS:
         return _refused(f"unknown command '{verb}'; known: {', '.join(VERBS)}.{did_you_mean(verb, VERBS)}")
     keep_big_blocks()
-    warnings.simplefilter("always", EngineWarning)
+    warnings.simplefilter("always", InnerloopWarning)
     warnings.showwarning = _say
     # Imported only now: help and version need neither matplotlib nor scikit-learn. Ctrl-C meanwhile ends the process at
     # once: raised inside a library that is being loaded, it can end as a crash.
@@ -81,7 +81,7 @@ def _run(arguments: list[str]) -> int:
 
 def _say(message: Warning | str, category: type[Warning], filename: str, lineno: int, *_: object, **__: object) -> None:
     """Say a warning in one line: one of ours as it is, another with its place."""
-    where = "" if issubclass(category, EngineWarning) else f"{filename}:{lineno}: {category.__name__}: "
+    where = "" if issubclass(category, InnerloopWarning) else f"{filename}:{lineno}: {category.__name__}: "
     print(f"innerloop: {where}{' '.join(str(message).split())}", file=sys.stderr)
 
 

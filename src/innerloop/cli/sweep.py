@@ -27,13 +27,13 @@ from innerloop.data.split import TEST
 from innerloop.errors import ConfigError, DivergedError, InnerloopError, RunError, unknown_name
 from innerloop.report import rate_grids
 from innerloop.report import sweep as page
-from innerloop.runs import OpenedRun, build, open_run
-from innerloop.runs.directory import FORMAT, provenance
+from innerloop.runs import OpenedRun, RunDirectory, build, open_run, provenance
 from innerloop.runs.files import write_whole
 from innerloop.runs.grid import Cell, Grid, cells, from_text, read, settings_of
 from innerloop.runs.outcome import TEST_SEED, Outcome, finished, own_test, to_values
 
 AFTERWARDS = ("evaluate", "explain", "analyses")  # what may be asked of runs that are there already
+FORMAT = 1  # of sweep.json
 GRID, NUMBERS, PAGE = "grid.yaml", "sweep.json", "sweep.html"
 
 
@@ -178,7 +178,7 @@ def until(clock: Clock, progress: Iterable[driver.Progress]) -> Iterator[driver.
 
 def _opened(job: Job) -> OpenedRun | None:
     """Return the job's run, or None if it was not begun; titled by its cell."""
-    if not job.folder.is_dir() or not any(job.folder.iterdir()):
+    if RunDirectory(job.folder).is_free:
         return None
     return replace(open_run(job.folder), title=f"{job.cell.label}, seed {job.seed}")
 
@@ -268,7 +268,7 @@ def _worked(job: Job, grid: Grid, label: str, clock: Clock, left_out: list[str])
 def _trained(job: Job, label: str, clock: Clock, begun: bool) -> OpenedRun:
     """Begin or continue a run, until it is finished or the time is up."""
     if begun:
-        progress = driver.resume(str(job.folder), watched)
+        progress = driver.resume(str(job.folder), command_line(), watched)
     else:
         progress = driver.begin(job.cell.seeded(job.seed), str(job.folder), command_line(), watched)
     with closing(progress):  # type: ignore[type-var]

@@ -3,6 +3,7 @@
 import os
 import shlex
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 from jsonargparse import ArgumentParser, Namespace
@@ -19,7 +20,7 @@ from innerloop.errors import ConfigError, InnerloopError
 from innerloop.runs import Recipe
 
 REFUSED, INTERRUPTED = 2, 130
-RANKS = ("--ranks", "--nodes")
+BESIDE = ("--ranks", "--nodes", "--keep")  # what may stand beside --resume: nothing of it changes what is learned
 
 
 def parser() -> ArgumentParser:
@@ -28,6 +29,9 @@ def parser() -> ArgumentParser:
     add_recipe(verb)
     verb.add_argument("--out", type=str | None, default=None, help="New folder of the run [runs/NAME-OF-THE-RECIPE].")
     verb.add_argument("--resume", type=str | None, default=None, help="Folder of a run to continue to its end.")
+    verb.add_argument(
+        "--keep", type=int | None, default=None, help="Checkpoints that stay, the newest [record.keep of the recipe]."
+    )
     verb.add_argument(
         "--ranks",
         type=int | None,
@@ -41,6 +45,8 @@ def parser() -> ArgumentParser:
 def run(parsed: Namespace) -> None:
     """Train."""
     recipe = to_recipe(parsed)
+    if parsed.keep is not None:
+        recipe = replace(recipe, record=replace(recipe.record, keep=parsed.keep))
     if parsed.resume is not None:
         _refuse_settings(parsed.arguments, parsed.resume)
     group = ALONE
@@ -55,12 +61,12 @@ def run(parsed: Namespace) -> None:
 
 
 def _refuse_settings(arguments: list[str], resumed: str) -> None:
-    """Refuse settings beside `--resume`; over how many ranks is none."""
+    """Refuse settings beside `--resume`."""
     given = iter(arguments)
     for each in given:
-        if each in RANKS:
+        if each in BESIDE:
             next(given, None)
-        elif each not in ("--resume", resumed, f"--resume={resumed}") and each.split("=")[0] not in RANKS:
+        elif each not in ("--resume", resumed, f"--resume={resumed}") and each.split("=")[0] not in BESIDE:
             raise ConfigError(
                 "expected --resume alone, got other settings beside it; a run continues by the recipe in its folder, "
                 "so leave them out, or train anew with --out"
@@ -70,7 +76,7 @@ def _refuse_settings(arguments: list[str], resumed: str) -> None:
 def _train(parsed: Namespace, recipe: Recipe, group: Group) -> None:
     if parsed.resume is not None:
         folder = parsed.resume
-        progress = driver.resume(folder, watched if group.leads else unwatched, group)
+        progress = driver.resume(folder, command_line(), watched if group.leads else unwatched, group, parsed.keep)
     else:
         named = Path(str(parsed.config[0])).stem if parsed.config else f"{recipe.algorithm.name}-{recipe.data.name}"
         folder = parsed.out or str(first_free(Path("runs") / named))
@@ -82,9 +88,9 @@ def _train(parsed: Namespace, recipe: Recipe, group: Group) -> None:
     try:
         with closing(progress):  # type: ignore[type-var]
             engine = follow(Path(folder).name, progress)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit):  # Ctrl-C, or a machine that is about to be taken away
         console.print(f"Saved; go on with: innerloop train --resume {shlex.quote(folder)}", soft_wrap=True)
         raise
     console.print(f"Run:  {folder}\nNext: innerloop evaluate {shlex.quote(folder)}", soft_wrap=True)
-    if engine != "auto":  # no step was left to do
+    if engine not in ("", "auto"):  # no step was left to do
         console.print(f"Done by engine {engine}.")

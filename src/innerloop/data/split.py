@@ -5,6 +5,7 @@ No class stands on two sides. That is checked when a data set is built, not trus
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -102,6 +103,13 @@ class DataSet:
             DataError: It has no such split, or its tasks are given by a formula.
         """
         return with_classes(self.split(name))
+
+    @property
+    def digest(self) -> str:
+        """A few letters that differ where any example does, or the side a class is on; nothing for formulas alone."""
+        stored = [split for split in self.splits.values() if isinstance(split, Split)]
+        told = [(split.name, split.content, split.class_names, list(map(len, split.members))) for split in stored]
+        return sha256(repr(told).encode()).hexdigest()[:12] if told else ""
 
     def split(self, name: str) -> Split | Family:
         """Return the split of this name."""

@@ -23,6 +23,7 @@ from innerloop.report.sections import SECTIONS
 from innerloop.report.tested import Test, table, taken_by
 from innerloop.report.words import HEADS, capital, listed, rate
 from innerloop.runs import KeptExplanation, OpenedRun
+from innerloop.runs.provenance import told
 from innerloop.runs.recipe import to_yaml
 
 
@@ -279,7 +280,7 @@ def _rate(run: OpenedRun, kept: KeptExplanation) -> str:
 def _provenance(runs: Sequence[OpenedRun]) -> str:
     parts = []
     for run in runs:
-        about = "\n".join(f"{key}: {value}" for key, value in run.about.items())
+        about = "\n".join(told(run.about))
         tested = "\n".join(f"tested: {kept.command}" for kept in run.evaluations())
         tested += "".join(f"\nexplained: {kept.command}" for kept in run.explanations())
         parts.append(

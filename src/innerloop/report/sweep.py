@@ -16,6 +16,7 @@ from innerloop.report.sentences import written
 from innerloop.report.words import HEADS, capital, listed, number, percent
 from innerloop.runs import OpenedRun
 from innerloop.runs.outcome import Outcome, Quantity, behind, curves, ranks
+from innerloop.runs.provenance import told
 from innerloop.runs.recipe import to_yaml
 from innerloop.statistics import Interval
 
@@ -340,7 +341,7 @@ def _provenance(outcomes: Sequence[Outcome], made: str) -> str:
     for outcome in outcomes:
         lines = [f"{name}: {value}" for name, value in outcome.cell.settings.items()]
         for seed, run in outcome.runs.items():
-            lines += ["", f"seed {seed}", *(f"{key}: {value}" for key, value in run.about.items())]
+            lines += ["", f"seed {seed}", *told(run.about)]
             lines += [f"tested: {kept.command}" for kept in run.evaluations()]
             lines += [f"explained: {kept.command}" for kept in run.explanations()]
         text = "\n".join([*lines, "", to_yaml(outcome.cell.recipe)])

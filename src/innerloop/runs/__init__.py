@@ -1,11 +1,14 @@
 """Runs: every file of a run is written and read here."""
 
-from innerloop.runs import banks, heads, history, snapshots
+from innerloop.runs import banks, heads, history, machine, saves, snapshots
 from innerloop.runs.checkpoint import Best, read_checkpoint, write_checkpoint
 from innerloop.runs.directory import RunDirectory
 from innerloop.runs.explanation import KeptExplanation
 from innerloop.runs.explanation import keep as keep_explanation
+from innerloop.runs.files import settle
+from innerloop.runs.lock import Lock
 from innerloop.runs.opened import KeptEvaluation, OpenedRun, Which, open_run, open_together
+from innerloop.runs.provenance import provenance
 from innerloop.runs.recipe import (
     InnerConfig,
     Recipe,
@@ -18,12 +21,14 @@ from innerloop.runs.recipe import (
     training_batch,
     untrained,
 )
+from innerloop.runs.standing import clear_ahead, standing
 
 __all__ = [
     "Best",
     "InnerConfig",
     "KeptEvaluation",
     "KeptExplanation",
+    "Lock",
     "OpenedRun",
     "Recipe",
     "RecordConfig",
@@ -32,16 +37,22 @@ __all__ = [
     "Workshop",
     "banks",
     "build",
+    "clear_ahead",
     "fingerprint",
     "from_values",
     "heads",
     "history",
     "keep_explanation",
+    "machine",
     "open_run",
     "open_together",
     "probe_episodes",
+    "provenance",
     "read_checkpoint",
+    "saves",
+    "settle",
     "snapshots",
+    "standing",
     "training_batch",
     "untrained",
     "write_checkpoint",

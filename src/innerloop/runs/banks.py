@@ -14,7 +14,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from innerloop.errors import RunError
-from innerloop.runs.files import write_whole
+from innerloop.runs.files import make_folder, write_whole
 
 FORMAT = 1
 About = Mapping[str, str]
@@ -31,10 +31,7 @@ def write(place: Path, vectors: Tensor, about: About) -> None:
     Raises:
         RunError: It cannot be written.
     """
-    try:
-        place.parent.mkdir(exist_ok=True)
-    except OSError as error:
-        raise RunError(f"expected to make '{place.parent}', got: {error.strerror}; let the run be written") from error
+    make_folder(place.parent)
     words = json.dumps({"format": FORMAT, "about": dict(about)}, sort_keys=True)
     write_whole(place, save({"vectors": vectors.contiguous()}, {"innerloop": words}))
 

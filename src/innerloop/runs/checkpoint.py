@@ -1,18 +1,26 @@
-"""A training state as one safetensors file: tensors and a line of metadata, nothing that can run code."""
+"""A training state as one safetensors file: tensors and a line of metadata, nothing that can run code.
+
+The metadata holds a digest of everything else, so that a file that was damaged later is known as such.
+"""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from innerloop.errors import RunError
+from innerloop.errors import DamagedError, RunError
 from innerloop.runs.files import write_whole
 from innerloop.shapes import Params
 from innerloop.training import State
 
-FORMAT = 1
+FORMAT = 2
+WITHOUT_DIGEST = 1
 GROUPS = ("params", "optimizer", "first_head")
 
 
@@ -26,7 +34,11 @@ class Best:
 
 def write_checkpoint(place: Path, state: State, best: Best) -> None:
     """Write a state whole or not at all."""
-    tensors = {f"{group}:{name}": value.clone() for group in GROUPS for name, value in getattr(state, group).items()}
+    tensors = {
+        f"{group}:{name}": value.detach().to("cpu", copy=True).contiguous()
+        for group in GROUPS
+        for name, value in getattr(state, group).items()
+    }
     about = {
         "format": FORMAT,
         "step": state.step,
@@ -37,6 +49,7 @@ def write_checkpoint(place: Path, state: State, best: Best) -> None:
         # safetensors sorts what it holds; sums over parameters round by their order.
         "order": list(tensors),
     }
+    about["digest"] = _digest(about, tensors)
     # One key, since safetensors writes several in no fixed order, and equal states should be equal bytes.
     write_whole(place, save(tensors, {"innerloop": json.dumps(about)}))
 
@@ -45,26 +58,45 @@ def read_checkpoint(place: Path) -> tuple[State, Best]:
     """Read a state back.
 
     Raises:
-        RunError: The file is missing, damaged or of another format.
+        DamagedError: The file is not what was written.
+        RunError: It is missing, or of another format.
     """
-    groups: dict[str, Params] = {group: {} for group in GROUPS}
     try:
         with safe_open(place, framework="pt") as file:
             about = json.loads((file.metadata() or {})["innerloop"])
-            if about["format"] != FORMAT:
+            if about["format"] not in (WITHOUT_DIGEST, FORMAT):
                 raise RunError(
-                    f"expected a checkpoint of format {FORMAT} at '{place}', got {about['format']}; "
+                    f"expected a checkpoint of format {FORMAT} at '{place}', got {about['format']!r}; "
                     "open it with the version of innerloop that wrote it"
                 )
-            for key in about.get("order", file.keys()):
-                group, name = key.split(":", 1)
-                groups[group][name] = file.get_tensor(key)
-        best = Best(about["best_score"], about["best_step"])
-        return State(about["step"], **groups, loss=about["loss"], accuracy=about["accuracy"]), best
+            tensors = {key: file.get_tensor(key) for key in about.get("order", file.keys())}
+        if about["format"] == FORMAT and about["digest"] != _digest(about, tensors):
+            raise ValueError("its content is not what its digest was made of")
+        return _state(about, tensors), Best(float(about["best_score"]), int(about["best_step"]))
     except FileNotFoundError as error:
         raise RunError(f"expected a checkpoint at '{place}', got none; train the run first") from error
-    except (SafetensorError, OSError, KeyError, ValueError) as error:
-        raise RunError(
-            f"expected a whole checkpoint at '{place}', got a damaged one ({' '.join(str(error).split())}); "
-            "copy the run's other checkpoint over it to go on from there, or train again"
+    except (SafetensorError, OSError, LookupError, TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise DamagedError(
+            f"expected a whole checkpoint at '{place}', got a damaged one ({' '.join(str(error).split())[:200]}); "
+            "restore it, delete it to go on from the one before, or train again"
         ) from error
+
+
+def _state(about: Mapping[str, Any], tensors: Params) -> State:
+    groups: dict[str, Params] = {group: {} for group in GROUPS}
+    for key, value in tensors.items():
+        group, name = key.split(":", 1)
+        groups[group][name] = value
+    if type(about["step"]) is not int or about["step"] < 0:
+        raise ValueError(f"outer step {about['step']!r}")
+    return State(about["step"], **groups, loss=float(about["loss"]), accuracy=float(about["accuracy"]))
+
+
+def _digest(about: Mapping[str, Any], tensors: Params) -> str:
+    """Return a digest of the metadata but for the digest itself, and of every tensor with its name, type and shape."""
+    rest = {key: value for key, value in about.items() if key != "digest"}
+    summed = sha256(json.dumps(rest, sort_keys=True).encode())
+    for name, value in tensors.items():
+        summed.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+        summed.update(value.contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return summed.hexdigest()

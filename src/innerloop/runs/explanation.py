@@ -9,10 +9,10 @@ from typing import Any
 from innerloop.data import DataConfig
 from innerloop.data.episode import EpisodeShape, shape_of, spelled
 from innerloop.errors import RunError
-from innerloop.runs.directory import FORMAT
 from innerloop.runs.files import write_whole
 
 FOLDER, RESULT = "explained", "result.json"
+FORMAT = 1
 LONGEST = 24  # letters of a setting
 
 

@@ -53,11 +53,23 @@ def read(place: Path, like: Params) -> Params:
     return {name: part.reshape(whole, *like[name].shape) for name, part in zip(sorted(like), parts, strict=True)}
 
 
+def count(place: Path, like: Params) -> int:
+    """Return how many whole rows there are."""
+    return place.stat().st_size // _row(like).nbytes if place.exists() else 0
+
+
 def keep_until(place: Path, step: int, like: Params) -> None:
-    """Drop the rows after outer step `step`: a continued run writes them again."""
-    if place.exists():
-        with place.open("r+b") as file:
-            file.truncate((step + 1) * _row(like).nbytes)
+    """Drop the rows after outer step `step`: a continued run writes them again.
+
+    Raises:
+        RunError: The file cannot be written.
+    """
+    try:
+        if place.exists():
+            with place.open("r+b") as file:
+                file.truncate((step + 1) * _row(like).nbytes)
+    except OSError as error:
+        raise RunError(f"expected to write '{place}', got: {error.strerror}; let the run be written") from error
 
 
 def _row(head: Params) -> np.ndarray[tuple[int], np.dtype[np.floating]]:

@@ -1,6 +1,7 @@
 """history.jsonl: one line of plain values for every outer step, appended as training goes."""
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ from innerloop.errors import RunError
 from innerloop.runs.files import write_whole
 
 Record = dict[str, Any]
+LONGEST = 1_000_000  # bytes of a line, which has some hundreds
 
 
 def append(place: Path, record: Record) -> None:
@@ -29,26 +31,37 @@ def read(place: Path) -> list[Record]:
     Raises:
         RunError: A line before the last is damaged.
     """
-    if not place.exists():
-        return []
-    try:
-        lines = place.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeError) as error:
-        raise RunError(f"expected text in '{place}', got: {error}; restore the file") from error
     records: list[Record] = []
-    for number, line in enumerate(lines, 1):
-        try:
-            record = json.loads(line)
-            if not isinstance(record, dict) or not isinstance(record.get("step"), int):
-                raise ValueError("no record of a step")
-            records.append(record)
-        except ValueError as error:
-            if number < len(lines):
-                raise RunError(f"expected JSON in line {number} of '{place}', got: {error}; repair it") from error
+    damaged: tuple[int, Exception] | None = None
+    try:
+        with place.open("rb") as file:
+            for number, line in enumerate(iter(partial(file.readline, LONGEST), b""), 1):
+                if damaged is not None:
+                    at, why = damaged
+                    raise RunError(
+                        f"expected the record of a step in line {at} of '{place}', got: {why!s:.200}; repair it"
+                    ) from why
+                try:
+                    records.append(_record(line))
+                except (ValueError, RecursionError) as error:
+                    damaged = number, error
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise RunError(f"expected text in '{place}', got: {error.strerror}; restore the file") from error
     return records
 
 
+def _record(line: bytes) -> Record:
+    record = json.loads(line)
+    if not isinstance(record, dict):
+        raise ValueError("no record of a step")
+    if type(record.get("step")) is not int or record["step"] < 0:
+        raise ValueError("no number of outer steps")
+    return record
+
+
 def keep_until(place: Path, step: int) -> None:
-    """Drop the records of outer steps after `step`: a continued run writes them again."""
+    """Drop the records of outer steps after `step`, and a torn last line: a continued run writes them again."""
     kept = [record for record in read(place) if record["step"] <= step]
     write_whole(place, "".join(json.dumps(record) + "\n" for record in kept))

@@ -14,9 +14,9 @@ from innerloop.data.family import Family
 from innerloop.data.manifest import Manifest
 from innerloop.data.split import Split
 from innerloop.errors import ConfigError, RunError
-from innerloop.runs import explanation, history, snapshots
+from innerloop.runs import explanation, history, saves, snapshots
 from innerloop.runs.checkpoint import read_checkpoint
-from innerloop.runs.directory import RunDirectory
+from innerloop.runs.directory import FORMAT, RunDirectory
 from innerloop.runs.files import write_whole
 from innerloop.runs.recipe import Recipe, from_yaml, untrained
 from innerloop.shapes import Params
@@ -52,8 +52,17 @@ class OpenedRun:
         return self.directory.folder.resolve().name
 
     def state(self, which: Which = "best") -> State:
-        """Read a checkpoint."""
-        return read_checkpoint(self.directory.best if self.chosen(which) == "best" else self.directory.last)[0]
+        """Read a checkpoint.
+
+        Raises:
+            RunError: There is none, or it is damaged (of the last, all that are kept).
+        """
+        if self.chosen(which) == "best":
+            return read_checkpoint(self.directory.best)[0]
+        found = saves.newest(self.directory)
+        if found is None:
+            raise RunError(f"expected a checkpoint in '{self.directory.checkpoints}', got none; train the run first")
+        return found[0]
 
     def snapshots(self) -> tuple[int, ...]:
         """Return the outer steps whose parameters were kept on the way; none for a run from before that was done."""
@@ -163,13 +172,24 @@ def open_run(folder: str | Path) -> OpenedRun:
     directory = RunDirectory(folder)
     if not directory.recipe.is_file():
         raise RunError(f"expected a run folder with recipe.yaml, got '{folder}'; name a folder that `train` made")
+    about = _json(directory.about) if directory.about.exists() else {}
+    _refuse_newer(directory, about)
     return OpenedRun(
         directory,
         from_yaml(_text(directory.recipe), str(directory.recipe)),
         history.read(directory.history),
-        _json(directory.about) if directory.about.exists() else {},
+        about,
         directory.folder.resolve().name,
     )
+
+
+def _refuse_newer(directory: RunDirectory, about: dict[str, Any]) -> None:
+    known = about.get("format", FORMAT)
+    if type(known) is not int or not 1 <= known <= FORMAT:
+        raise RunError(
+            f"expected a run of format 1 to {FORMAT} in '{directory.folder}', got {known!r:.40}, of innerloop "
+            f"{about.get('innerloop', 'unknown')!s:.40}; open it with that version or a later one"
+        )
 
 
 def _kept(place: Path) -> KeptEvaluation:

@@ -8,6 +8,7 @@ from typing import Any
 from innerloop.data import DataConfig
 from innerloop.data.episode import EpisodeShape
 from innerloop.data.split import TEST
+from innerloop.runs import saves
 from innerloop.runs.grid import Cell
 from innerloop.runs.opened import KeptEvaluation, OpenedRun
 from innerloop.statistics import Interval, mean_interval, paired_difference
@@ -83,7 +84,8 @@ def curves(run: OpenedRun) -> dict[Quantity, list[tuple[int, float]]]:
 
 def finished(run: OpenedRun) -> bool:
     """Return whether a run has been trained, and saved, to its end."""
-    return run.directory.last.exists() and run.state("last").step == run.recipe.training.steps
+    saved = saves.newest(run.directory)
+    return saved is not None and saved[0].step == run.recipe.training.steps
 
 
 def own_test(run: OpenedRun) -> KeptEvaluation | None:

@@ -3,6 +3,7 @@
 The recipe is written into the run as YAML, so a run can be read back, tested, continued and repeated from its folder.
 """
 
+import math
 from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
 from typing import Any, Literal, NamedTuple, get_args
@@ -81,7 +82,9 @@ class RecordConfig:
         rates: Signs and sizes of the inner rates that are learned, by layer and inner step, where any are.
         probe_episodes: How many probe episodes.
         probes: `validation`: drawn from meta-validation. `training`: the first that training itself sees.
-        checkpoint: The last state; also written at the end and on interruption.
+        checkpoint: The state, to continue from; also written at the start, at the end and on interruption.
+        checkpoint_minutes: The state also once so many minutes have passed since it was written last; 0 is never.
+        keep: How many of these stay, the newest; of two, the one before is there if the newest is ever damaged.
         snapshots: The meta-parameters as they are then, for what looks back along training (`explain RUN landscape`);
             by default after 1, 2, 5, 10, 20, 50, ... outer steps, and also at the start and the end.
         heads: Whether the head is kept as it is before every outer step, so that interference can be traced to the
@@ -96,6 +99,8 @@ class RecordConfig:
     probe_episodes: int = 8
     probes: Probes = "validation"
     checkpoint: int = 50
+    checkpoint_minutes: float = 10.0
+    keep: int = 2
     snapshots: int | None = None
     heads: bool = False
 
@@ -104,7 +109,11 @@ class RecordConfig:
         for name in ("validation", "contrast", "cosine", "rates", "checkpoint", "snapshots"):
             if (getattr(self, name) or 0) < 0:
                 raise ConfigError(f"expected record.{name} of at least 0, got {getattr(self, name)}; 0 is never")
-        for name in ("validation_episodes", "probe_episodes"):
+        if not 0 <= self.checkpoint_minutes < math.inf:
+            raise ConfigError(
+                f"expected record.checkpoint_minutes of at least 0, got {self.checkpoint_minutes}; 0 is never"
+            )
+        for name in ("validation_episodes", "probe_episodes", "keep"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"expected record.{name} of at least 1, got {getattr(self, name)}; ask for more")
 
@@ -280,7 +289,12 @@ def fingerprint(recipe: Recipe) -> str:
         engine=EngineConfig(precision=recipe.engine.precision),
     )
     values = asdict(endless)
-    for name in ("rates", "snapshots"):  # they change no other file, and runs from before they were there go on
+    for name in (
+        "rates",
+        "snapshots",
+        "checkpoint_minutes",
+        "keep",
+    ):  # they change no other file, and runs from before they were there go on
         values["record"].pop(name)
     for name in LOCAL:  # nor does a setting that a run does not use
         if values["algorithm"][name] is None:

@@ -4,12 +4,16 @@ By default at 0, 1, 2, 5, 10, 20, 50, ... and at the end: few however long train
 lengths and seeds, so that runs are compared step by step.
 """
 
+import re
 from pathlib import Path
 
 from innerloop.errors import RunError
 from innerloop.runs.checkpoint import Best, read_checkpoint, write_checkpoint
+from innerloop.runs.files import make_folder
 from innerloop.shapes import Params
 from innerloop.training import State
+
+NAME = re.compile(r"step-(\d{6,18})\.safetensors")
 
 
 def is_due(every: int | None, step: int, steps: int) -> bool:
@@ -34,16 +38,14 @@ def write(folder: Path, state: State) -> None:
     Raises:
         RunError: The folder cannot be written.
     """
-    try:
-        folder.mkdir(exist_ok=True)
-    except OSError as error:
-        raise RunError(f"expected to make '{folder}', got: {error.strerror}; free some space") from error
+    make_folder(folder)
     write_checkpoint(_place(folder, state.step), State(state.step, state.params), Best())
 
 
 def kept(folder: Path) -> tuple[int, ...]:
     """Return the outer steps whose parameters were kept, the first of them first."""
-    return tuple(sorted(int(place.stem.removeprefix("step-")) for place in folder.glob("step-*.safetensors")))
+    found = (NAME.fullmatch(place.name) for place in folder.glob("step-*"))
+    return tuple(sorted(int(each[1]) for each in found if each))
 
 
 def read(folder: Path, step: int) -> Params:

@@ -1,0 +1,90 @@
+"""checkpoints/: the newest states of a run, to continue from.
+
+The one before the newest stays until another is whole, and is used where the newest turns out to be damaged.
+"""
+
+import re
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+from innerloop.errors import DamagedError, RunError, RunWarning
+from innerloop.runs.checkpoint import Best, read_checkpoint, write_checkpoint
+from innerloop.runs.directory import RunDirectory
+from innerloop.runs.files import make_folder
+from innerloop.training import State
+
+NAME = re.compile(r"step-(\d{6,18})\.safetensors")
+
+Lacks = Callable[[State], str]
+"""Says what of the run's files a state cannot be continued with; nothing where it can."""
+
+
+def write(directory: RunDirectory, state: State, best: Best, keep: int) -> None:
+    """Save a state, and drop those before it but for the newest.
+
+    Args:
+        directory: The run's.
+        state: To continue from.
+        best: The best so far.
+        keep: How many stay, this one among them.
+
+    Raises:
+        RunError: It cannot be written; those before it still stand.
+    """
+    make_folder(directory.checkpoints)
+    write_checkpoint(_place(directory, state.step), state, best)
+    for step in [each for each in steps(directory) if each <= state.step][:-keep]:
+        _place(directory, step).unlink(missing_ok=True)
+
+
+def steps(directory: RunDirectory) -> tuple[int, ...]:
+    """Return the outer steps whose states are saved, the first of them first."""
+    found = (NAME.fullmatch(place.name) for place in directory.checkpoints.glob("step-*"))
+    return tuple(sorted(int(each[1]) for each in found if each))
+
+
+def newest(directory: RunDirectory, lacks: Lacks = lambda _: "") -> tuple[State, Best] | None:
+    """Return the newest state that is whole and can be continued; None where none was saved.
+
+    Warns:
+        RunWarning: A newer one is damaged; it is named.
+
+    Raises:
+        RunError: There are some, and none is; says what is the matter with the newest.
+    """
+    refused: list[str] = []
+    for place in _places(directory):
+        try:
+            state, best = read_checkpoint(place)
+            if missing := lacks(state):
+                raise DamagedError(missing)
+        except DamagedError as error:
+            refused.append(str(error))
+            continue
+        for each in refused:
+            warnings.warn(f"{each}. Going on from step {state.step}, '{place.name}'", RunWarning, stacklevel=2)
+        return state, best
+    if refused:
+        raise RunError(refused[0])
+    return None
+
+
+def adopt(directory: RunDirectory) -> None:
+    """Put the only checkpoint of a run of format 1 where this version keeps its own."""
+    if directory.only.exists():
+        step = read_checkpoint(directory.only)[0].step
+        make_folder(directory.checkpoints)
+        directory.only.replace(_place(directory, step))
+
+
+def _places(directory: RunDirectory) -> list[Path]:
+    """Return the files of states, the newest first."""
+    return [
+        *(_place(directory, step) for step in reversed(steps(directory))),
+        *([directory.only] if directory.only.exists() else []),
+    ]
+
+
+def _place(directory: RunDirectory, step: int) -> Path:
+    return directory.checkpoints / f"step-{step:06d}.safetensors"
