@@ -4,7 +4,7 @@ from torch import nn
 
 from innerloop.algorithms import ALGORITHMS, AlgorithmConfig, build
 from innerloop.data.episode import stacked
-from innerloop.engine import Chosen, EngineConfig, Loop, cores
+from innerloop.engine import Chosen, EngineConfig, Loop, Made, cores
 from innerloop.engine import build as build_engine
 from innerloop.errors import ConfigError
 from innerloop.inner import InnerLoop
@@ -157,3 +157,16 @@ def test_a_test_keeps_no_graph_and_measures_none(monkeypatch):
     for name in ("auto", "compiled", "closed_form"):
         assert build_engine(EngineConfig(name=name).of_tests, algorithm, params, BATCH).name == MAPPING
     assert build_engine(EngineConfig(name="vmap").of_tests, algorithm, params, BATCH).name == "vmap"
+
+
+@pytest.mark.parametrize(
+    "made",
+    [Made("loop"), Made("workers", "constant memory", workers=3), Made("vmap", chunk=2), Made("loop", "closed form")],
+)
+def test_an_engine_can_be_made_again_whatever_would_be_chosen(made):
+    algorithm = algorithm_of("anil" if made.rule == "closed form" else "maml", conv_learner()[0])
+    params = {key: value.double() for key, value in algorithm.initial_params().items()}
+    engine = Chosen(EngineConfig(), algorithm, made)
+    engine.begin(params, BATCH)
+    assert engine.made == made
+    assert engine.name == f"{made.mapping}, {made.rule}".removesuffix(", ")

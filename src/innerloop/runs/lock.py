@@ -108,5 +108,5 @@ def _told(file: int) -> str:
     try:
         owner = json.loads(os.pread(file, 1000, 0))
         return f"process {int(owner['process'])} on {owner['machine']!s:.80} since {owner['since']!s:.40}"
-    except (OSError, ValueError, LookupError, TypeError):
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return "another process"

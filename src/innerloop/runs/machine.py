@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, fields
 from typing import Any
 
+import dacite
 import torch
 
 from innerloop.engine import EngineConfig, Made, cores
@@ -44,15 +45,16 @@ def as_before(about: Mapping[str, Any], asked: EngineConfig, device: torch.devic
     That is where another is asked for since, where the run was begun on another kind of device, or nothing was kept.
     """
     kept = about.get("engine")
-    names = [each.name for each in fields(Made)]
-    if not isinstance(kept, dict) or kept.get("asked") != asdict(asked) or any(name not in kept for name in names):
+    if not isinstance(kept, dict) or kept.get("asked") != asdict(asked):
         return None
     if str(about.get("device", "")).startswith("cpu") != (device.type == "cpu"):
         return None
-    made = Made(**{name: kept[name] for name in names})
+    try:
+        made = dacite.from_dict(Made, {each.name: kept[each.name] for each in fields(Made)})
+    except (dacite.DaciteError, KeyError):
+        return None
     is_sound = made.mapping in ("loop", "workers", "vmap", "compiled") and made.rule in ("", CLOSED, CONSTANT)
-    counts = (made.chunk, made.workers)
-    return made if is_sound and all(type(each) is int and 0 <= each <= MOST for each in counts) else None
+    return made if is_sound and 0 <= made.chunk <= MOST and 0 <= made.workers <= MOST else None
 
 
 @contextmanager

@@ -1,0 +1,105 @@
+import re
+
+import pytest
+import torch
+from safetensors.torch import save
+
+from innerloop.errors import DamagedError, RunError, RunWarning
+from innerloop.runs import Best, RunDirectory, read_checkpoint, saves, write_checkpoint
+from innerloop.training import State
+from kept import newest
+
+
+def state(step):
+    return State(step, {"a": torch.full((3,), float(step))}, {"a/exp_avg": torch.zeros(3)})
+
+
+@pytest.fixture
+def directory(tmp_path):
+    made = RunDirectory(tmp_path)
+    for step in (0, 5, 10):
+        saves.write(made, state(step), Best(0.5, 0), keep=2)
+    return made
+
+
+def test_the_newest_stay_and_are_found(directory):
+    assert saves.steps(directory) == (5, 10)
+    assert saves.newest(directory)[0].step == 10
+
+
+@pytest.mark.parametrize("keep", [1, 3])
+def test_as_many_stay_as_were_asked_for(directory, keep):
+    for step in (15, 20, 25):
+        saves.write(directory, state(step), Best(), keep)
+    assert saves.steps(directory) == (15, 20, 25)[-keep:]
+
+
+def test_a_state_from_before_leaves_those_that_lie_ahead(directory):
+    saves.write(directory, state(7), Best(), 1)
+    assert saves.steps(directory) == (7, 10)
+
+
+@pytest.mark.parametrize("way", ["cut", "empty", "a turned bit", "another's"])
+def test_of_a_damaged_one_the_name_is_said_and_the_one_before_is_used(directory, way):
+    place = newest(directory.folder)
+    content = bytearray(place.read_bytes())
+    if way == "a turned bit":
+        content[-1] ^= 1
+    other = save({"params:a": torch.zeros(3)}, {"innerloop": "{}"})
+    place.write_bytes({"cut": content[:-1], "empty": b"", "a turned bit": content, "another's": other}[way])
+    with pytest.warns(RunWarning, match=r"step-000010.*a damaged one.*Going on from step 5, 'step-000005"):
+        assert saves.newest(directory)[0].step == 5
+
+
+def test_of_one_that_cannot_be_continued_the_one_before_is_used(directory):
+    with pytest.warns(RunWarning, match="no history. Going on from step 5"):
+        found = saves.newest(directory, lambda state: "no history" if state.step > 5 else "")
+    assert found[0].step == 5
+
+
+def test_where_none_is_whole_the_newest_is_named(directory):
+    for place in directory.checkpoints.iterdir():
+        place.write_bytes(b"")
+    with pytest.raises(RunError, match=r"step-000010.safetensors', got a damaged one"):
+        saves.newest(directory)
+
+
+def test_one_of_a_later_format_is_refused_and_not_passed_over(directory):
+    newest(directory.folder).write_bytes(save({"a": torch.zeros(1)}, {"innerloop": '{"format": 99}'}))
+    with pytest.raises(RunError, match="got 99; open it with the version"):
+        saves.newest(directory)
+
+
+def test_every_bit_of_a_checkpoint_is_watched_over(tmp_path):
+    place = tmp_path / "one.safetensors"
+    write_checkpoint(place, state(3), Best(0.25, 2))
+    whole = place.read_bytes()
+    for at in range(len(whole)):
+        place.write_bytes(whole[:at] + bytes([whole[at] ^ 4]) + whole[at + 1 :])
+        try:
+            found, best = read_checkpoint(place)
+        except RunError:
+            continue
+        # What survives says the same: white space, or a name that nobody asks for.
+        assert (found.step, best) == (3, Best(0.25, 2))
+        assert torch.equal(found.params["a"], state(3).params["a"])
+        assert list(found.optimizer) == ["a/exp_avg"]
+
+
+def test_values_that_no_state_has_are_damage(tmp_path):
+    place = tmp_path / "one.safetensors"
+    for about in ('{"format": 1}', "[]", "5", "[" * 90_000, '{"format": 1, "step": -1}', '{"format": [1]}'):
+        place.write_bytes(save({"params:a": torch.zeros(1)}, {"innerloop": about}))
+        with pytest.raises((DamagedError, RunError), match=re.escape(str(place))):
+            read_checkpoint(place)
+
+
+def test_names_that_are_no_states_are_passed_over(directory):
+    for name in (
+        "step-abc.safetensors",
+        "step-5.safetensors",
+        ".step-000099.safetensors-17",
+        "step-000099.safetensors~",
+    ):
+        (directory.checkpoints / name).write_bytes(b"")
+    assert saves.steps(directory) == (5, 10)

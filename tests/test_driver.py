@@ -1,0 +1,231 @@
+"""A run that was stopped anywhere and continued is the run that was not; what cannot be continued is said."""
+
+import json
+import shutil
+from contextlib import closing
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from faults.harness import differences
+from innerloop import driver
+from innerloop.algorithms import ALGORITHMS, AlgorithmConfig
+from innerloop.data import DataConfig
+from innerloop.data.episode import EpisodeShape
+from innerloop.errors import RunError, RunWarning
+from innerloop.models import ModelConfig
+from innerloop.runs import InnerConfig, Recipe, RecordConfig, RunDirectory, history, open_run, saves
+from innerloop.runs.recipe import to_yaml
+from innerloop.training import TrainingConfig
+from kept import newest
+
+STEPS = 7
+
+
+def recipe_of(name="fomaml", **record):
+    is_joint = ALGORITHMS[name].axes.is_joint  # needs classes that are the same in every task
+    return Recipe(
+        data=DataConfig("typeface" if is_joint else "gaussians"),
+        episode=EpisodeShape(3, 2, 4),
+        model=ModelConfig("strided_conv4", filters=2) if is_joint else ModelConfig("mlp"),
+        algorithm=AlgorithmConfig(name),
+        inner=InnerConfig(steps=min(ALGORITHMS[name].steps, 2)),
+        training=TrainingConfig(steps=STEPS, tasks=2),
+        record=RecordConfig(**{"validation": 2, "validation_episodes": 2, "checkpoint": 2, "heads": True, **record}),
+    )
+
+
+def done(progress, copies=()):
+    """Go on to the end; copies are what a process killed after these outer steps would have left."""
+    with closing(progress):
+        for each in progress:
+            for step, source, target in copies:
+                if each.step == step:
+                    shutil.copytree(source, target)
+
+
+def continued(folder):
+    done(driver.resume(str(folder), "test"))
+
+
+@pytest.fixture
+def whole(tmp_path):
+    done(driver.begin(recipe_of(), str(tmp_path / "whole"), "test"))
+    return tmp_path / "whole"
+
+
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_a_run_killed_at_any_step_and_continued_is_the_uninterrupted_one(tmp_path, name):
+    whole = tmp_path / "whole"
+    copies = [(step, whole, tmp_path / f"killed-{step}") for step in range(STEPS)]
+    done(driver.begin(recipe_of(name), str(whole), "test"), copies)
+    for _, _, killed in copies:
+        assert (killed / "lock").exists()
+        continued(killed)
+        assert differences(whole, killed) == []
+
+
+def test_a_run_killed_again_and_again_is_the_uninterrupted_one(tmp_path, whole):
+    last = tmp_path / "0"
+    done(driver.begin(recipe_of(), str(tmp_path / "begun"), "test"), [(1, tmp_path / "begun", last)])
+    for step in range(2, STEPS):
+        following = tmp_path / f"{step}"
+        done(driver.resume(str(last), "test"), [(step, last, following)])
+        last = following
+    continued(last)
+    assert differences(whole, last) == []
+    assert [each["step"] for each in open_run(last).about["resumed"]] == [0, 2, 2, 4, 4, 6]
+
+
+def test_a_run_that_is_stopped_in_order_saves_where_it_stood(tmp_path, whole):
+    with closing(driver.begin(recipe_of(checkpoint=0), str(tmp_path / "run"), "test")) as progress:
+        for each in progress:
+            if each.step == 3:
+                break
+    assert saves.newest(RunDirectory(tmp_path / "run"))[0].step == 3
+    continued(tmp_path / "run")
+    assert (newest(tmp_path / "run")).read_bytes() == newest(whole).read_bytes()
+
+
+def killed_at(tmp_path, step, **record):
+    begun, killed = tmp_path / "begun", tmp_path / "killed"
+    done(driver.begin(recipe_of(**record), str(begun), "test"), [(step, begun, killed)])
+    return killed
+
+
+def test_with_the_newest_checkpoint_damaged_the_run_is_still_the_same(tmp_path, whole):
+    killed = killed_at(tmp_path, 5)
+    newest(killed).write_bytes(b"half")
+    with pytest.warns(RunWarning, match=r"step-000004.safetensors', got a damaged one .*Going on from step 2"):
+        continued(killed)
+    assert differences(whole, killed) == []
+
+
+@pytest.mark.parametrize("lost", ["history.jsonl", "heads.bin"])
+def test_what_a_lost_power_took_from_the_end_of_a_file_is_written_again(tmp_path, whole, lost):
+    killed = killed_at(tmp_path, 5)
+    place = killed / lost
+    content = place.read_bytes()
+    rows = content.splitlines(keepends=True)
+    place.write_bytes(b"".join(rows[:4]) if lost == "history.jsonl" else content[: len(content) // 2])
+    with pytest.warns(RunWarning, match=rf"expected '.*{lost}' up to step 4, got less.*Going on from step 2"):
+        continued(killed)
+    assert differences(whole, killed) == []
+
+
+def test_a_checkpoint_of_another_network_is_not_gone_on_from(tmp_path, whole):
+    killed = killed_at(tmp_path, 5)
+    other = replace(recipe_of(keep=9), model=ModelConfig("mlp", hidden=5))
+    done(driver.begin(other, str(tmp_path / "other"), "test"))
+    newest(killed).write_bytes((tmp_path / "other" / "checkpoints" / "step-000004.safetensors").read_bytes())
+    with pytest.warns(RunWarning, match="the parameters of this run's network at step 4, got others"):
+        continued(killed)
+    assert differences(whole, killed) == []
+
+
+def test_a_best_checkpoint_that_is_lost_is_said_and_the_run_goes_on(tmp_path):
+    killed = killed_at(tmp_path, 5)
+    (killed / "best.safetensors").unlink()
+    with pytest.warns(RunWarning, match="what is better from here on takes its place"):
+        continued(killed)
+    assert saves.newest(RunDirectory(killed))[0].step == STEPS
+
+
+def test_drafts_and_torn_lines_are_cleared_away(tmp_path, whole):
+    killed = killed_at(tmp_path, 5)
+    for place in (killed / ".history.jsonl-1", killed / "checkpoints" / ".step-000006.safetensors-12"):
+        place.write_bytes(b"half")
+    with (killed / "history.jsonl").open("ab") as file:
+        file.write(b'{"step": 6, "lo')
+    continued(killed)
+    assert differences(whole, killed) == []
+
+
+def test_what_others_are_writing_meanwhile_is_left_to_them(tmp_path):
+    killed = killed_at(tmp_path, 5)
+    draft = killed / ".evaluation-typeface.json-4711"
+    draft.write_bytes(b"half")
+    continued(killed)
+    assert draft.exists()
+
+
+def test_a_run_is_written_by_one_process(tmp_path):
+    with closing(driver.begin(recipe_of(), str(tmp_path / "run"), "test")) as progress:
+        next(progress)
+        with pytest.raises(RunError, match="for this process alone"):
+            driver.resume(str(tmp_path / "run"), "test")
+        with pytest.raises(RunError, match="expected a new or empty run folder"):
+            driver.begin(recipe_of(), str(tmp_path / "run"), "test")
+    continued(tmp_path / "run")
+
+
+def test_what_a_beginning_left_that_was_cut_short_is_begun_in_again(tmp_path):
+    place = tmp_path / "run"
+    place.mkdir()
+    for name in ("run.json", "lock", ".recipe.yaml-12"):
+        (place / name).write_text("half")
+    done(driver.begin(recipe_of(), str(place), "test"))
+    assert not (place / ".recipe.yaml-12").exists()
+    assert open_run(place).history[-1]["step"] == STEPS
+
+
+def test_other_data_than_the_run_began_with_are_refused(tmp_path):
+    def examples(seed):
+        values = np.random.default_rng(seed).normal(size=(60, 4)).astype(np.float32)
+        np.savez(tmp_path / "data.npz", inputs=values, labels=np.repeat(np.arange(12), 5))
+
+    examples(0)
+    recipe = replace(recipe_of(), data=DataConfig("arrays", root=str(tmp_path / "data.npz")))
+    recipe = replace(recipe, episode=EpisodeShape(2, 2, 3))
+    with closing(driver.begin(recipe, str(tmp_path / "run"), "test")) as progress:
+        next(progress)
+    kept = (tmp_path / "run" / "history.jsonl").read_bytes()
+    examples(1)
+    with pytest.raises(RunError, match="expected the examples of 'arrays' that the run was begun with, got others"):
+        continued(tmp_path / "run")
+    assert (tmp_path / "run" / "history.jsonl").read_bytes() == kept
+    examples(0)
+    continued(tmp_path / "run")
+
+
+def test_a_state_is_saved_when_its_time_has_come(tmp_path):
+    for minutes, steps in ((1e-9, tuple(range(STEPS + 1))), (0.0, (0, STEPS)), (60.0, (0, STEPS))):
+        place = tmp_path / f"{minutes}"
+        done(driver.begin(recipe_of(checkpoint=0, checkpoint_minutes=minutes, keep=99), str(place), "test"))
+        assert saves.steps(RunDirectory(place)) == steps
+
+
+def test_as_many_checkpoints_stay_as_are_asked_for_beside_a_resume(tmp_path):
+    killed = killed_at(tmp_path, 3)
+    done(driver.resume(str(killed), "test", keep=3))
+    assert saves.steps(RunDirectory(killed)) == (4, 6, 7)
+    assert "keep: 2\n" in (killed / "recipe.yaml").read_text()
+
+
+def test_the_engine_of_before_is_used_again_and_what_differs_is_said(tmp_path):
+    killed = killed_at(tmp_path, 3)
+    about = json.loads((killed / "run.json").read_text())
+    about["engine"].update(mapping="workers", workers=3)
+    about["torch"] = "2.0.0"
+    (killed / "run.json").write_text(json.dumps(about))
+    with pytest.warns(RunWarning, match=r"begun with torch 2\.0\.0"):
+        progress = driver.resume(str(killed), "test")
+    assert {each.engine for each in progress} == {"workers"}
+    assert open_run(killed).about["resumed"][0]["torch"] != "2.0.0"
+    continued(killed)  # and is not said again
+
+
+def test_another_engine_may_be_asked_for_on_the_way(tmp_path):
+    killed = killed_at(tmp_path, 3)
+    recipe = open_run(killed).recipe
+    (killed / "recipe.yaml").write_text(to_yaml(replace(recipe, engine=replace(recipe.engine, name="workers"))))
+    for each in driver.resume(str(killed), "test"):
+        assert each.engine == "workers"
+
+
+def test_a_finished_run_is_left_as_it_is(tmp_path, whole):
+    shutil.copytree(whole, tmp_path / "again")
+    continued(tmp_path / "again")
+    assert differences(whole, tmp_path / "again") == []
+    assert len(history.read(whole / "history.jsonl")) == STEPS + 1
