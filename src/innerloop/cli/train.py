@@ -16,7 +16,7 @@ from innerloop.engine import device_of
 from innerloop.engine.group import ALONE, Group
 from innerloop.engine.launch import launched
 from innerloop.errors import ConfigError, InnerloopError
-from innerloop.runs import Recipe
+from innerloop.runs import Recipe, interventions, open_run
 
 REFUSED, INTERRUPTED = 2, 130
 RANKS = ("--ranks", "--nodes")
@@ -85,6 +85,8 @@ def _train(parsed: Namespace, recipe: Recipe, group: Group) -> None:
     except KeyboardInterrupt:
         console.print(f"Saved; go on with: innerloop train --resume {shlex.quote(folder)}", soft_wrap=True)
         raise
+    if said := interventions.told(open_run(folder)):
+        console.print(said, soft_wrap=True)
     console.print(f"Run:  {folder}\nNext: innerloop evaluate {shlex.quote(folder)}", soft_wrap=True)
     if engine != "auto":  # no step was left to do
         console.print(f"Done by engine {engine}.")

@@ -22,7 +22,7 @@ from innerloop.report.html import card, document, section
 from innerloop.report.sections import SECTIONS
 from innerloop.report.tested import Test, table, taken_by
 from innerloop.report.words import HEADS, capital, listed, rate
-from innerloop.runs import KeptExplanation, OpenedRun
+from innerloop.runs import KeptExplanation, OpenedRun, interventions
 from innerloop.runs.recipe import to_yaml
 
 
@@ -37,6 +37,7 @@ def render(runs: Sequence[OpenedRun], title: str = "innerloop report") -> str:
     body = [
         f"<h1>{escape(title)}</h1>",
         _lead(runs, tests),
+        interfered({training_figure.label(run): run for run in runs}),
         _episodes(tests),
         _curves(runs),
         *(table(test) for test in tests),
@@ -63,6 +64,18 @@ def _lead(runs: Sequence[OpenedRun], tests: list[Test]) -> str:
     said = sentences.comparison(tests[0].results) if tests else ""
     where = f" {escape(capital(tests[0].title))}: {escape(said[0].lower() + said[1:])}" if said else ""
     return f'<p class="lead">{learners}: {listed(names)}.{where}</p>'
+
+
+def interfered(runs: Mapping[str, OpenedRun]) -> str:
+    """Return what training did to its own outer steps, a paragraph for every labelled run where it did anything.
+
+    Args:
+        runs: By label, which is left out where it is the only one.
+    """
+    said = {label: interventions.told(run) for label, run in runs.items()}
+    return "".join(
+        f"<p>{escape(line if len(runs) == 1 else f'{label}: {line}')}</p>" for label, line in said.items() if line
+    )
 
 
 def _but_the_head(run: OpenedRun) -> dict[str, object]:

@@ -11,7 +11,7 @@ from innerloop.figures.style import to_svg
 from innerloop.figures.training import LABELS, together
 from innerloop.report import rate_grids
 from innerloop.report.html import card, document, section
-from innerloop.report.page import explained
+from innerloop.report.page import explained, interfered
 from innerloop.report.sentences import written
 from innerloop.report.words import HEADS, capital, listed, number, percent
 from innerloop.runs import OpenedRun
@@ -47,6 +47,7 @@ def render(
         *(_tested(group) for group in groups(outcomes)),
         rate_grids.shown(rates or {}),
         _left_out(left_out),
+        _interfered(outcomes),
         _training(outcomes),
         *_analyses(outcomes, seeds[0]),
         _provenance(outcomes, made),
@@ -256,6 +257,12 @@ def _left_out(left_out: Sequence[str]) -> str:
     if not left_out:
         return ""
     return f"<h2>What was left out</h2><ul>{''.join(f'<li>{escape(line)}</li>' for line in left_out)}</ul>"
+
+
+def _interfered(outcomes: Sequence[Outcome]) -> str:
+    runs = {f"{each.cell.label}, seed {seed}": run for each in outcomes for seed, run in each.runs.items()}
+    said = interfered(runs)
+    return said and f"<h2>Outer steps that were skipped or clipped</h2>{said}"
 
 
 def _training(outcomes: Sequence[Outcome]) -> str:

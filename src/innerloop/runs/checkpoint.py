@@ -14,6 +14,7 @@ from innerloop.training import State
 
 FORMAT = 1
 GROUPS = ("params", "optimizer", "first_head")
+LATER = ("skipped", "in_a_row", "rate", "gradient_norm")  # what files from before they were there lack
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ def write_checkpoint(place: Path, state: State, best: Best) -> None:
         "step": state.step,
         "loss": state.loss,
         "accuracy": state.accuracy,
+        **{name: getattr(state, name) for name in LATER},
         "best_score": best.score,
         "best_step": best.step,
         # safetensors sorts what it holds; sums over parameters round by their order.
@@ -60,7 +62,9 @@ def read_checkpoint(place: Path) -> tuple[State, Best]:
                 group, name = key.split(":", 1)
                 groups[group][name] = file.get_tensor(key)
         best = Best(about["best_score"], about["best_step"])
-        return State(about["step"], **groups, loss=about["loss"], accuracy=about["accuracy"]), best
+        tensors = (groups[group] for group in GROUPS)
+        later = {name: about[name] for name in LATER if name in about}
+        return State(about["step"], *tensors, about["loss"], about["accuracy"], **later), best
     except FileNotFoundError as error:
         raise RunError(f"expected a checkpoint at '{place}', got none; train the run first") from error
     except (SafetensorError, OSError, KeyError, ValueError) as error:
