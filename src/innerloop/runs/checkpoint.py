@@ -62,9 +62,9 @@ def read_checkpoint(place: Path) -> tuple[State, Best]:
                 group, name = key.split(":", 1)
                 groups[group][name] = file.get_tensor(key)
         best = Best(about["best_score"], about["best_step"])
-        tensors = (groups[group] for group in GROUPS)
+        params, optimizer, first_head = (groups[group] for group in GROUPS)
         later = {name: about[name] for name in LATER if name in about}
-        return State(about["step"], *tensors, about["loss"], about["accuracy"], **later), best
+        return State(about["step"], params, optimizer, first_head, about["loss"], about["accuracy"], **later), best
     except FileNotFoundError as error:
         raise RunError(f"expected a checkpoint at '{place}', got none; train the run first") from error
     except (SafetensorError, OSError, KeyError, ValueError) as error:
