@@ -10,6 +10,8 @@ from innerloop.training.schedule import Schedule
 OuterRule = Literal["adam", "sgd"]
 Nonfinite = Literal["stop", "skip", "halve"]
 
+LARGEST = 1e30  # an outer rate that float32 holds, also after Adam has divided it by what is left of a first moment
+
 
 @dataclass(frozen=True)
 class TrainingConfig:
@@ -45,8 +47,10 @@ class TrainingConfig:
             value = getattr(self, name)
             if value < least:
                 raise ConfigError(f"expected training.{name} of at least {least}, got {value}; ask for more")
-        if not self.outer_lr > 0 or self.outer_lr == float("inf"):
-            raise ConfigError(f"expected a positive training.outer_lr, got {self.outer_lr}; the papers use 0.001")
+        if not 0 < self.outer_lr <= LARGEST:
+            raise ConfigError(
+                f"expected training.outer_lr above 0 and up to {LARGEST:g}, got {self.outer_lr}; the papers use 0.001"
+            )
         if self.clip is not None and not (self.clip > 0 and math.isfinite(self.clip)):
             raise ConfigError(
                 f"expected a positive, finite training.clip, got {self.clip}; 10 is usual, leave it out for none"
