@@ -95,8 +95,8 @@ def test_a_head_at_zero_once_leaves_zero():
 
 
 def test_a_loss_that_is_not_finite_is_refused_with_step_and_task_and_how_far_the_inner_loop_went():
-    where = r"got (nan|inf) at outer step 1 in task 0 \(after each inner step .* by (inf|[\d.]+e\+\d+) times"
-    with pytest.raises(DivergedError, match=f"finite query loss, {where}"):
+    where = r"outer step 1 in task 0, parameter .[\w.]+. \(after each inner step .* by (inf|[\d.]+e\+\d+) times"
+    with pytest.raises(DivergedError, match=f"finite query loss, got (nan|inf) at {where}"):
         states(lr=1e30)
 
 

@@ -22,7 +22,7 @@ def _skipped(records: Sequence[Record], training: TrainingConfig) -> str:
     rates = [record["outer_lr"] for record in skipped if "outer_lr" in record]
     fell = f"; the outer rate fell from {training.outer_lr:g} to {rates[-1]:g}" if rates else ""
     return (
-        f"{len(skipped)} of {records[-1]['step']} outer steps made no update, since a loss, a gradient or a parameter "
+        f"{len(skipped)} of {records[-1]['step']} outer steps made no update, since a loss, a gradient or an update "
         f"was not finite: {_named([record['step'] for record in skipped])}{fell}."
     )
 
@@ -44,5 +44,5 @@ def _clipped(records: Sequence[Record], training: TrainingConfig) -> str:
         return ""
     return (
         f"The meta-gradient was longer than {training.clip:g} in {len(longer)} of {len(norms)} outer steps, at most "
-        f"{max(longer):.3g}, and scaled down to it."
+        f"{max(longer):.3g}, and scaled down to {training.clip:g}."
     )

@@ -68,20 +68,24 @@ def in_gradient(
 
 def in_state(state: State) -> Fault | None:
     """Return the first of the parameters, or of the optimizer's tensors, that an update has made not finite."""
+    if math.isinf(state.gradient_norm):
+        return Fault("a meta-gradient of finite norm", "infinity", "the sum over tasks")
     # Adam's counts are finite, and on a GPU they lie elsewhere.
     moments = {name: value for name, value in state.optimizer.items() if not name.endswith("/step")}
     name = first_nonfinite({**state.params, **moments})
-    if name is None and math.isinf(state.gradient_norm):
-        name = "all, whose gradient is too long to measure"
-    return None if name is None else Fault("finite parameters", NUMBERS, f"the outer update, parameter '{name}'")
+    if name is None:
+        return None
+    kind = "parameter" if name in state.params else "moment"
+    return Fault(f"finite {kind}s", NUMBERS, f"the outer update, {kind} '{name}'")
 
 
 def stopped(fault: Fault, engine: Engine, params: Params, batch: Batch, step: int) -> DivergedError:
     """Return the error that ends training at the first fault."""
     return DivergedError(
         f"expected {fault.expected}, got {fault.got} at outer step {step + 1} in {fault.where}"
-        f"{_strayed(engine, params, batch, fault)}; try a smaller inner.lr or training.outer_lr, or write nonfinite: "
-        "skip (or halve) under training in the run's recipe.yaml and go on with --resume; the last checkpoint is kept"
+        f"{_strayed(engine, params, batch, fault)}; try a smaller inner.lr or training.outer_lr, or a training.clip, "
+        "or write nonfinite: skip (or halve) under training in the run's recipe.yaml and go on with --resume; the last "
+        "checkpoint is kept"
     )
 
 
@@ -90,7 +94,7 @@ def exhausted(fault: Fault, engine: Engine, params: Params, batch: Batch, step: 
     return DivergedError(
         f"expected {fault.expected} once in {PATIENCE} outer steps, got none in steps {step + 2 - PATIENCE} to "
         f"{step + 1}, at last {fault.got} in {fault.where}{_strayed(engine, params, batch, fault)}; train anew with a "
-        "smaller inner.lr or training.outer_lr, the last checkpoint is kept"
+        "smaller inner.lr or training.outer_lr, or a training.clip; the last checkpoint is kept"
     )
 
 
