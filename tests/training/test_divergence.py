@@ -138,6 +138,25 @@ def test_a_sum_that_overflows_though_no_task_does_is_said_to_be_one():
         states({}, "stop", engine=Huge)
 
 
+def test_tasks_are_worked_out_one_by_one_with_the_noise_they_had_in_their_batch():
+    calls = []
+
+    class Listened(Loop):
+        def gradient(self, params, batch, step=0, seed=0, first=0):
+            found = super().gradient(params, batch, step, seed, first)
+            calls.append(found.losses.tolist())
+            return found
+
+    module = sequential(flatten=nn.Flatten, drop=lambda: nn.Dropout(0.5), head=lambda: nn.Linear(6, 3)).double()
+    algorithm = algorithm_of("fomaml", Learner(module), lr=0.1, steps=1)
+    config = TrainingConfig(2, TASKS, nonfinite="skip")
+    start = initial_state(algorithm, algorithm.initial_params())
+    list(train(algorithm, start, batches_with({(1, 2): LOSS}), config, seed=5, engine=Listened(algorithm)))
+    _, together, *alone = calls
+    assert [each for (each,) in alone[:2]] == together[:2]
+    assert len(alone) == TASKS
+
+
 @pytest.mark.parametrize("kind", [LOSS, GRADIENT])
 @pytest.mark.parametrize("at", [(0, 0), (2, 1), (4, 2)])
 def test_a_skipped_step_is_the_run_without_that_update(kind, at):

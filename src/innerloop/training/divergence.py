@@ -16,7 +16,7 @@ from innerloop.engine import BatchGradient, Engine
 from innerloop.errors import DivergedError
 from innerloop.params import add, first_nonfinite, norm, select
 from innerloop.shapes import Params
-from innerloop.training.state import State
+from innerloop.training.state import State, is_count
 
 # So many batches of other tasks in a row say that the parameters are at fault and no task, and no update mends them.
 PATIENCE = 10
@@ -70,8 +70,7 @@ def in_state(state: State) -> Fault | None:
     """Return the first of the parameters, or of the optimizer's tensors, that an update has made not finite."""
     if math.isinf(state.gradient_norm):
         return Fault("a meta-gradient of finite norm", "infinity", "the sum over tasks")
-    # Adam's counts are finite, and on a GPU they lie elsewhere.
-    moments = {name: value for name, value in state.optimizer.items() if not name.endswith("/step")}
+    moments = {name: value for name, value in state.optimizer.items() if not is_count(name)}
     name = first_nonfinite({**state.params, **moments})
     if name is None:
         return None

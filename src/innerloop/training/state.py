@@ -43,10 +43,20 @@ class State:
         """Return the state with its tensors on a device; the optimizer's counts stay where they are read."""
 
         def moved(values: Params) -> Params:
-            return {name: value.to(device) if value.dim() else value for name, value in values.items()}
+            return {name: value.to(device) for name, value in values.items()}
 
-        params = {name: value.to(device) for name, value in self.params.items()}
-        return replace(self, params=params, optimizer=moved(self.optimizer), first_head=moved(self.first_head))
+        counts = {name: value for name, value in self.optimizer.items() if is_count(name)}
+        return replace(
+            self,
+            params=moved(self.params),
+            optimizer={**moved(self.optimizer), **counts},
+            first_head=moved(self.first_head),
+        )
+
+
+def is_count(name: str) -> bool:
+    """Whether this tensor of an optimizer is the count of its steps, which it reads on the CPU."""
+    return name.endswith("/step")
 
 
 def initial_state(algorithm: Algorithm, params: Params) -> State:
