@@ -1,13 +1,14 @@
 """What every rank of a group computes, to be compared with one process: `python rank.py RANK SIZE PORT FOLDER`."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
 
 from brought import Transformer, brought, token_episode
-from innerloop.data.episode import stacked
+from innerloop.data.episode import Episode, stacked
 from innerloop.engine import Loop
 from innerloop.engine.group import Group
 from innerloop.engine.launch import Place, meet
@@ -15,10 +16,11 @@ from innerloop.engine.ranks import Sharded
 from innerloop.errors import InnerloopError, RankError
 from innerloop.models import Learner
 from innerloop.training import TrainingConfig, initial_state, train
-from worlds import algorithm_of, conv_learner, image_episode
+from worlds import algorithm_of, conv_learner, image_episode, smooth_learner, vector_episode
 
 # Plain descent: Adam makes whole steps of the rounding in a gradient that is zero, as that of a bias before BatchNorm.
 STEPS = TrainingConfig(steps=3, tasks=5, outer_lr=0.1, outer_rule="sgd")
+SPOILT = 3  # a task of the second half, which is not rank 0's
 
 
 def computed(engine_of):
@@ -40,7 +42,28 @@ def computed(engine_of):
         "each": engine_of(maml).each(logits, params, several),
         "each of one": engine_of(maml).each(logits, params, single),
         **list(train(maml, initial_state(maml, params), batch, STEPS, engine=engine_of(maml)))[-1].params,
+        **halved(engine_of),
     }
+
+
+def spoilt(step):
+    """A batch of vectors, one of which is not finite at the second step."""
+    drawn = [vector_episode(seed=10 * step + task) for task in range(STEPS.tasks)]
+    if step == 1:
+        support, query = drawn[SPOILT]
+        drawn[SPOILT] = Episode(support, query._replace(inputs=query.inputs * float("inf")))
+    return stacked(drawn)
+
+
+def halved(engine_of, policy="halve"):
+    """Return where training ends that meets a task that is not finite."""
+    learner, params = smooth_learner()
+    maml = algorithm_of("maml", learner, lr=0.1, steps=2)
+    config = replace(STEPS, nonfinite=policy, clip=0.5)
+    *_, second, last = train(maml, initial_state(maml, params), spoilt, config, engine=engine_of(maml))
+    where = torch.frombuffer(bytearray(second.skipped.encode()), dtype=torch.uint8)
+    numbers = torch.tensor([last.rate, last.loss, last.gradient_norm], dtype=torch.float64)
+    return {"where": where, "numbers": numbers, **{f"halved {name}": value for name, value in last.params.items()}}
 
 
 def logits(algorithm, params, episode):
@@ -79,8 +102,16 @@ def main(rank, size, port, folder):
         place = Place(rank, size, "127.0.0.1", port, torch.device("cpu"))
         group.connect(meet(place), rank, size, place.device)
         group.agree({"inner.lr": 0.1})
-        numbers = computed(lambda algorithm: Sharded(Loop(algorithm), group))
-        said = [refused(lambda: differ(group)), refused(lambda: fail_on_the_last(group))]
+
+        def shared(algorithm):
+            return Sharded(Loop(algorithm), group)
+
+        numbers = computed(shared)
+        said = [
+            refused(lambda: differ(group)),
+            refused(lambda: fail_on_the_last(group)),
+            refused(lambda: halved(shared, "stop")),
+        ]
     save_file({name: value.contiguous().clone() for name, value in numbers.items()}, folder / f"{rank}.safetensors")
     (folder / f"{rank}.txt").write_text("\n".join(said))
 

@@ -299,10 +299,16 @@ def _due(every: int, step: int, steps: int) -> bool:
 def _measured(recipe: Recipe, workshop: Workshop, state: State) -> history.Record:
     """Return the step's record, with the measurements that are due."""
     record: history.Record = {"step": state.step}
-    if state.step > 0:
+    if state.skipped:
+        record["skipped"] = state.skipped
+        if recipe.training.nonfinite == "halve":
+            record["outer_lr"] = recipe.training.outer_lr * state.rate
+    elif state.step > 0:
         record["loss"] = state.loss
         if not math.isnan(state.accuracy):  # real targets have none
             record["accuracy"] = state.accuracy
+        if recipe.training.clip is not None:
+            record["gradient_norm"] = state.gradient_norm
     wanted, steps = recipe.record, recipe.training.steps
 
     def due(every: int) -> bool:

@@ -1,4 +1,5 @@
 import json
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -60,6 +61,25 @@ def test_interference_of_a_run_is_traced_to_steps_and_past_queries(trained):
     assert "training.outer_rule=sgd" in trained.refused(
         "explain", "zeroing", "interference", "--interference.queries=true", *FEW
     )
+
+
+@pytest.mark.parametrize(
+    ("file", "before", "after", "words"),
+    [
+        ("recipe.yaml", "outer_schedule: constant", "outer_schedule: linear", "training.outer_schedule=constant"),
+        ("recipe.yaml", "clip: null", "clip: 10.0", "training.clip=None"),
+        ("history.jsonl", '"loss"', '"skipped": "task 0", "was"', "got 3 that made none"),
+    ],
+)
+def test_interference_is_not_traced_to_past_queries_that_the_head_is_no_plain_sum_of(
+    trained, file, before, after, words
+):
+    other = shutil.copytree(trained.folder / "random", trained.folder / "other", dirs_exist_ok=True)
+    changed = (other / file).read_text().replace(before, after)
+    assert changed != (other / file).read_text()
+    (other / file).write_text(changed)
+    assert words in trained.refused("explain", "other", "interference", "--interference.queries=true", *FEW)
+    trained("explain", "other", "interference", *FEW)
 
 
 def test_heads_of_a_continued_run_are_those_of_the_uninterrupted_one(trained, small):

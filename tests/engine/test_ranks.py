@@ -12,8 +12,8 @@ from innerloop.engine import Loop
 from innerloop.engine.group import ALONE
 from innerloop.engine.launch import launched
 from innerloop.engine.ranks import Sharded
-from innerloop.errors import ConfigError
-from rank import computed
+from innerloop.errors import ConfigError, DivergedError
+from rank import computed, halved
 
 TESTS = Path(__file__).resolve().parents[1]
 
@@ -75,6 +75,15 @@ def test_what_one_rank_refuses_all_refuse(ranks):
     for rank, (_, said) in enumerate(ranks):
         own = "expected an even rank, got an odd one; add one"
         assert said[1] == (own if rank == last else f"rank {last}: {own}")
+
+
+def test_a_task_that_is_not_finite_is_named_alike_by_all_ranks(ranks, alone):
+    where = bytes(alone["where"].tolist()).decode()
+    assert where == "task 3, parameter 'body.weight'"
+    with pytest.raises(DivergedError, match=f"at outer step 2 in {where} ") as raised:
+        halved(Loop, "stop")
+    for _, said in ranks:
+        assert said[2] == str(raised.value)
 
 
 def test_one_process_alone_needs_no_group(alone):

@@ -177,3 +177,12 @@ def test_what_is_asked_across_seeds_is_told_of_all_seeds_of_a_cell(tmp_path):
     assert page.count("Flatness, distance and coherence over training</h2>") == 1
     assert "Across 3 seeds of the random, at the same outer step" in page
     assert "What follows was measured across seeds." in page
+
+
+def test_steps_that_made_no_update_are_told_of_every_run_that_has_some():
+    spoilt = [*course(0.2, 0.3), {"step": 2, "skipped": "task 0, parameter '<b>'"}]
+    cells = [outcome("<u>a", {0: 0.5, 4: 0.5}, records=spoilt), outcome("b", {0: 0.5}, records=course(0.2, 0.3))]
+    page = sweep.render("x", cells, (0, 4), "made", [])
+    assert page.count("1 of 2 outer steps made no update") == 2
+    assert "<p>&lt;u&gt;a, seed 4: 1 of 2 outer steps" in page
+    assert "Outer steps that were skipped or clipped" not in sweep.render("x", cells[1:], (0,), "made", [])

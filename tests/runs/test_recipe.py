@@ -82,3 +82,11 @@ def test_how_often_rates_are_recorded_is_not_part_of_what_a_run_is_so_that_runs_
 def test_rates_are_recorded_every_so_many_steps_or_never():
     with pytest.raises(ConfigError, match=r"expected record\.rates of at least 0, got -1; 0 is never"):
         RecordConfig(rates=-1)
+
+
+def test_what_becomes_of_steps_that_are_not_finite_is_not_part_of_what_a_run_is_but_clipping_is_where_it_is_asked_for():
+    # That of every recipe of defaults from before there were either, so that its run goes on.
+    own = "2418d1b003071692f834019f1f94ca9bd1b73f97d348ac908d9fbcd793e91be2"
+    for policy in ("stop", "skip", "halve"):
+        assert fingerprint(Recipe(training=TrainingConfig(nonfinite=policy))) == own
+    assert fingerprint(Recipe(training=TrainingConfig(clip=10.0))) != own

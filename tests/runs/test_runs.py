@@ -1,8 +1,12 @@
 import json
+import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import save
 
 from innerloop.algorithms import AlgorithmConfig
 from innerloop.data import DataConfig, load
@@ -57,6 +61,20 @@ def test_a_checkpoint_gives_back_the_state_bit_for_bit(tmp_path):
     assert (state.step, state.loss, state.accuracy, best) == (7, 0.5, 0.75, Best(0.6, 5))
 
 
+def test_a_checkpoint_from_before_steps_were_skipped_reads_as_one_that_skipped_none(tmp_path):
+    place = tmp_path / "last.safetensors"
+    write_checkpoint(place, replace(STATE, skipped="task 1", in_a_row=2, rate=0.25, gradient_norm=3.0), Best())
+    with safe_open(place, framework="pt") as file:
+        about = json.loads(file.metadata()["innerloop"])
+        tensors = {name: file.get_tensor(name) for name in about["order"]}
+    for name in ("skipped", "in_a_row", "rate", "gradient_norm"):
+        about.pop(name)
+    place.write_bytes(save(tensors, {"innerloop": json.dumps(about)}))
+    state, _ = read_checkpoint(place)
+    assert (state.step, state.skipped, state.in_a_row, state.rate) == (7, "", 0, 1.0)
+    assert math.isnan(state.gradient_norm)
+
+
 def fits(inputs, **augmentation):
     splits = {"train": split_by_class("x", "train", inputs, ["a"] * len(inputs))}
     check_fits(Augmentation(**augmentation), splits["train"])
@@ -103,8 +121,6 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(tmp_path, mon
 
 @pytest.mark.parametrize("damage", ["missing", "empty", "half", "other format"])
 def test_a_damaged_checkpoint_is_one_error(tmp_path, damage):
-    from safetensors.torch import save
-
     place = tmp_path / "last.safetensors"
     if damage != "missing":
         write_checkpoint(place, STATE, Best())

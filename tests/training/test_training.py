@@ -95,8 +95,8 @@ def test_a_head_at_zero_once_leaves_zero():
 
 
 def test_a_loss_that_is_not_finite_is_refused_with_step_and_task_and_how_far_the_inner_loop_went():
-    where = r"got (nan|inf) at outer step 1 in task 0 \(after each inner step .* by (inf|[\d.]+e\+\d+) times"
-    with pytest.raises(DivergedError, match=f"finite query loss, {where}"):
+    where = r"outer step 1 in task 0, parameter .[\w.]+. \(after each inner step .* by (inf|[\d.]+e\+\d+) times"
+    with pytest.raises(DivergedError, match=f"finite query loss, got (nan|inf) at {where}"):
         states(lr=1e30)
 
 
@@ -137,3 +137,12 @@ def test_plain_sgd_follows_the_gradient():
     gradient = algorithm.meta_gradient(params, image_episode()).gradient
     for name, value in after.params.items():
         assert torch.allclose(value, before.params[name] - 0.1 * gradient[name], atol=1e-14)
+
+
+def test_a_state_moves_whole_to_a_device_but_for_the_counts_that_are_read_on_the_cpu():
+    state = states(steps=1, learned_rates="one")[-1]
+    moved = state.on(torch.device("meta"))
+    assert {value.device.type for value in [*moved.params.values(), *moved.first_head.values()]} == {"meta"}
+    kept = {name.rsplit("/")[-1] for name, value in moved.optimizer.items() if value.device.type == "cpu"}
+    assert kept == {"step"}
+    assert moved.optimizer["inner_lr/exp_avg"].dim() == 0

@@ -280,6 +280,8 @@ def _refuse_queries(subject: Subject) -> None:
     training = subject.run.recipe.training
     for setting, got, needed in (
         ("training.outer_rule", training.outer_rule, "sgd"),
+        ("training.outer_schedule", training.outer_schedule, "constant"),
+        ("training.clip", training.clip, None),
         ("algorithm.order", subject.trained.order, "first"),
         ("algorithm.head", subject.trained.axes.head, "learned"),
     ):
@@ -288,6 +290,12 @@ def _refuse_queries(subject: Subject) -> None:
                 f"expected a run with {setting}={needed} to trace interference to past queries, got {got}, under which "
                 "the head is no plain sum of them; leave --interference.queries out to trace it to outer steps"
             )
+    skipped = sum("skipped" in record for record in subject.run.history)
+    if skipped:
+        raise ConfigError(
+            f"expected a run whose outer steps all made an update to trace interference to past queries, got {skipped} "
+            "that made none; leave --interference.queries out to trace it to outer steps"
+        )
 
 
 def _relived(subject: Subject) -> Past:

@@ -19,16 +19,18 @@ def follow(label: str, run: Iterable[driver.Progress]) -> str:
     """Iterate over a training run to its end, show loss, accuracy and time left, and return what did the work."""
     engine = ""
     known: dict[str, float] = {}
+    skipped = 0
 
     def text(progress: driver.Progress) -> str:
-        nonlocal engine
+        nonlocal engine, skipped
         engine = progress.engine
+        skipped += "skipped" in progress.record
         known.update({name: progress.record[name] for name in ("loss", "accuracy") if name in progress.record})
         if "validation" in progress.record:
             held_out = progress.record["validation"]
             known["validation"] = held_out.get("accuracy", held_out.get("loss"))
-        parts = (f"{name} {value:.3f}" for name, value in known.items())
-        return "  ".join(parts)
+        parts = [f"{name} {value:.3f}" for name, value in known.items()]
+        return "  ".join([*parts, f"skipped {skipped}"] if skipped else parts)
 
     steps = ((progress.step, progress.steps, text(progress)) for progress in run)
     for _ in _shown(label, steps):

@@ -17,7 +17,7 @@ from innerloop.engine import device_of
 from innerloop.engine.group import ALONE, Group
 from innerloop.engine.launch import launched
 from innerloop.errors import ConfigError, InnerloopError
-from innerloop.runs import Recipe
+from innerloop.runs import Recipe, interventions, open_run
 
 REFUSED, INTERRUPTED = 2, 130
 BESIDE = ("--ranks", "--nodes", "--keep")  # what may stand beside --resume: nothing of it changes what is learned
@@ -91,6 +91,8 @@ def _train(parsed: Namespace, recipe: Recipe, group: Group) -> None:
     except (KeyboardInterrupt, SystemExit):  # Ctrl-C, or a machine that is about to be taken away
         console.print(f"Saved; go on with: innerloop train --resume {shlex.quote(folder)}", soft_wrap=True)
         raise
+    if said := interventions.told(open_run(folder)):
+        console.print(said, soft_wrap=True)
     console.print(f"Run:  {folder}\nNext: innerloop evaluate {shlex.quote(folder)}", soft_wrap=True)
     if engine not in ("", "auto"):  # no step was left to do
         console.print(f"Done by engine {engine}.")

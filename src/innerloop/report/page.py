@@ -22,8 +22,8 @@ from innerloop.report.html import card, document, section
 from innerloop.report.sections import SECTIONS
 from innerloop.report.tested import Test, table, taken_by
 from innerloop.report.words import HEADS, capital, listed, rate
-from innerloop.runs import KeptExplanation, OpenedRun
-from innerloop.runs.provenance import told
+from innerloop.runs import KeptExplanation, OpenedRun, interventions
+from innerloop.runs.provenance import as_lines
 from innerloop.runs.recipe import to_yaml
 
 
@@ -38,6 +38,7 @@ def render(runs: Sequence[OpenedRun], title: str = "innerloop report") -> str:
     body = [
         f"<h1>{escape(title)}</h1>",
         _lead(runs, tests),
+        interfered({training_figure.label(run): run for run in runs}),
         _episodes(tests),
         _curves(runs),
         *(table(test) for test in tests),
@@ -64,6 +65,18 @@ def _lead(runs: Sequence[OpenedRun], tests: list[Test]) -> str:
     said = sentences.comparison(tests[0].results) if tests else ""
     where = f" {escape(capital(tests[0].title))}: {escape(said[0].lower() + said[1:])}" if said else ""
     return f'<p class="lead">{learners}: {listed(names)}.{where}</p>'
+
+
+def interfered(runs: Mapping[str, OpenedRun]) -> str:
+    """Return what training did to its own outer steps, a paragraph for every labelled run where it did anything.
+
+    Args:
+        runs: By label, which is left out where it is the only one.
+    """
+    said = {label: interventions.told(run) for label, run in runs.items()}
+    return "".join(
+        f"<p>{escape(line if len(runs) == 1 else f'{label}: {line}')}</p>" for label, line in said.items() if line
+    )
 
 
 def _but_the_head(run: OpenedRun) -> dict[str, object]:
@@ -280,7 +293,7 @@ def _rate(run: OpenedRun, kept: KeptExplanation) -> str:
 def _provenance(runs: Sequence[OpenedRun]) -> str:
     parts = []
     for run in runs:
-        about = "\n".join(told(run.about))
+        about = "\n".join(as_lines(run.about))
         tested = "\n".join(f"tested: {kept.command}" for kept in run.evaluations())
         tested += "".join(f"\nexplained: {kept.command}" for kept in run.explanations())
         parts.append(

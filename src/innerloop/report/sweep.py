@@ -11,12 +11,12 @@ from innerloop.figures.style import to_svg
 from innerloop.figures.training import LABELS, together
 from innerloop.report import rate_grids
 from innerloop.report.html import card, document, section
-from innerloop.report.page import explained
+from innerloop.report.page import explained, interfered
 from innerloop.report.sentences import written
 from innerloop.report.words import HEADS, capital, listed, number, percent
 from innerloop.runs import OpenedRun
 from innerloop.runs.outcome import Outcome, Quantity, behind, curves, ranks
-from innerloop.runs.provenance import told
+from innerloop.runs.provenance import as_lines
 from innerloop.runs.recipe import to_yaml
 from innerloop.statistics import Interval
 
@@ -48,6 +48,7 @@ def render(
         *(_tested(group) for group in groups(outcomes)),
         rate_grids.shown(rates or {}),
         _left_out(left_out),
+        _interfered(outcomes),
         _training(outcomes),
         *_analyses(outcomes, seeds[0]),
         _provenance(outcomes, made),
@@ -259,6 +260,12 @@ def _left_out(left_out: Sequence[str]) -> str:
     return f"<h2>What was left out</h2><ul>{''.join(f'<li>{escape(line)}</li>' for line in left_out)}</ul>"
 
 
+def _interfered(outcomes: Sequence[Outcome]) -> str:
+    runs = {f"{each.cell.label}, seed {seed}": run for each in outcomes for seed, run in each.runs.items()}
+    said = interfered(runs)
+    return said and f"<h2>Outer steps that were skipped or clipped</h2>{said}"
+
+
 def _training(outcomes: Sequence[Outcome]) -> str:
     chosen, which = drawn(outcomes)
     measured = dict.fromkeys(quantity for each in outcomes for run in each.runs.values() for quantity in curves(run))
@@ -341,7 +348,7 @@ def _provenance(outcomes: Sequence[Outcome], made: str) -> str:
     for outcome in outcomes:
         lines = [f"{name}: {value}" for name, value in outcome.cell.settings.items()]
         for seed, run in outcome.runs.items():
-            lines += ["", f"seed {seed}", *told(run.about)]
+            lines += ["", f"seed {seed}", *as_lines(run.about)]
             lines += [f"tested: {kept.command}" for kept in run.evaluations()]
             lines += [f"explained: {kept.command}" for kept in run.explanations()]
         text = "\n".join([*lines, "", to_yaml(outcome.cell.recipe)])

@@ -1,6 +1,6 @@
 """Runs: every file of a run is written and read here."""
 
-from innerloop.runs import banks, heads, history, machine, saves, snapshots
+from innerloop.runs import banks, heads, history, interventions, machine, saves, snapshots
 from innerloop.runs.checkpoint import Best, read_checkpoint, write_checkpoint
 from innerloop.runs.directory import RunDirectory
 from innerloop.runs.explanation import KeptExplanation
@@ -42,6 +42,7 @@ __all__ = [
     "from_values",
     "heads",
     "history",
+    "interventions",
     "keep_explanation",
     "machine",
     "open_run",

@@ -22,6 +22,7 @@ from innerloop.training import State
 FORMAT = 2
 WITHOUT_DIGEST = 1
 GROUPS = ("params", "optimizer", "first_head")
+LATER = ("skipped", "in_a_row", "rate", "gradient_norm")  # what files from before they were there lack
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ def write_checkpoint(place: Path, state: State, best: Best) -> None:
         "step": state.step,
         "loss": state.loss,
         "accuracy": state.accuracy,
+        **{name: getattr(state, name) for name in LATER},
         "best_score": best.score,
         "best_step": best.step,
         # safetensors sorts what it holds; sums over parameters round by their order.
@@ -89,7 +91,10 @@ def _state(about: Mapping[str, Any], tensors: Params) -> State:
         groups[group][name] = value
     if type(about["step"]) is not int or about["step"] < 0:
         raise ValueError(f"outer step {about['step']!r}")
-    return State(about["step"], **groups, loss=float(about["loss"]), accuracy=float(about["accuracy"]))
+    later = {name: about[name] for name in LATER if name in about}
+    params, optimizer, first_head = (groups[group] for group in GROUPS)
+    loss, accuracy = float(about["loss"]), float(about["accuracy"])
+    return State(about["step"], params, optimizer, first_head, loss, accuracy, **later)
 
 
 def _digest(about: Mapping[str, Any], tensors: Params) -> str:

@@ -65,7 +65,7 @@ def device_name(device: torch.device) -> str:
     return f"{device.type}, {torch.backends.cpu.get_cpu_capability()}"
 
 
-def told(about: Mapping[str, Any]) -> Iterator[str]:
+def as_lines(about: Mapping[str, Any]) -> Iterator[str]:
     """Yield what made a run as lines `name: value`."""
     for name, value in about.items():
         if isinstance(value, dict):

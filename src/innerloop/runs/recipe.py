@@ -299,6 +299,9 @@ def fingerprint(recipe: Recipe) -> str:
     for name in LOCAL:  # nor does a setting that a run does not use
         if values["algorithm"][name] is None:
             values["algorithm"].pop(name)
+    values["training"].pop("nonfinite")  # a run that diverged may go on with another policy
+    if values["training"]["clip"] is None:
+        values["training"].pop("clip")
     return sha256(_written(values).encode()).hexdigest()
 
 

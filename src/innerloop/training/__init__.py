@@ -1,5 +1,6 @@
 """Training: the outer loop, what becomes of the head between its steps, and how good the result is."""
 
+from innerloop.training.config import TrainingConfig
 from innerloop.training.evaluate import (
     TOGETHER,
     Evaluation,
@@ -11,7 +12,8 @@ from innerloop.training.evaluate import (
     zeroing_changes_nothing,
 )
 from innerloop.training.head_reset import reset_head
-from innerloop.training.loop import State, TrainingConfig, initial_state, train
+from innerloop.training.loop import train
+from innerloop.training.state import State, initial_state
 
 __all__ = [
     "TOGETHER",

@@ -1,99 +1,27 @@
 """The outer loop as a generator of states: whoever iterates decides what to show, measure and save.
 
-Every state is a value of its own: it can be kept, written, and handed back as `start` to continue bit for bit.
+Every state is a value of its own: it can be kept, written, and handed back as `start` to continue bit for bit. None is
+ever yielded that holds a NaN or an infinity.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Literal, get_args
 
 import torch
 from torch import Tensor
+from torch.nn.utils import get_total_norm
 
 from innerloop.algorithms import Algorithm
-from innerloop.data.episode import Batch, Episode, tasks
+from innerloop.data.episode import Batch
 from innerloop.engine import BatchGradient, Chosen, Engine, EngineConfig
-from innerloop.errors import ConfigError, DivergedError, one_of
-from innerloop.params import add, first_nonfinite, norm, select, snapshot
+from innerloop.params import scaled, snapshot
 from innerloop.shapes import Params
+from innerloop.training import divergence
+from innerloop.training.config import OuterRule, TrainingConfig
 from innerloop.training.head_reset import reset_head
-from innerloop.training.schedule import Schedule, factor
+from innerloop.training.schedule import factor
+from innerloop.training.state import State
 
-OuterRule = Literal["adam", "sgd"]
 RULES: Mapping[OuterRule, Callable[..., torch.optim.Optimizer]] = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}
-
-
-@dataclass(frozen=True)
-class TrainingConfig:
-    """The outer loop.
-
-    Attributes:
-        steps: Outer steps in all.
-        tasks: Episodes in the batch of one outer step.
-        pool: How many different episodes training sees, again and again with their slots dealt anew; 0 is no end. 1 is
-            kao2022's experiment on a single task, 10,000 its pool for mini-ImageNet.
-        outer_lr: Learning rate of the outer step.
-        outer_rule: `adam`, as the papers, or `sgd`, plain: under it the head is a sum of past queries (kao2022).
-        outer_schedule: What becomes of that rate over training: `constant`, or falling to 0 as a `cosine` or `linear`.
-    """
-
-    steps: int = 600
-    tasks: int = 16
-    pool: int = 0
-    outer_lr: float = 1e-3
-    outer_rule: OuterRule = "adam"
-    outer_schedule: Schedule = "constant"
-
-    def __post_init__(self) -> None:
-        one_of("training.outer_schedule", self.outer_schedule, get_args(Schedule))
-        one_of("training.outer_rule", self.outer_rule, get_args(OuterRule))
-        for name, least in (("steps", 0), ("tasks", 1), ("pool", 0)):
-            value = getattr(self, name)
-            if value < least:
-                raise ConfigError(f"expected training.{name} of at least {least}, got {value}; ask for more")
-        if not self.outer_lr > 0 or self.outer_lr == float("inf"):
-            raise ConfigError(f"expected a positive training.outer_lr, got {self.outer_lr}; the papers use 0.001")
-
-
-@dataclass(frozen=True, eq=False)
-class State:
-    """Where training stands after `step` outer steps.
-
-    Attributes:
-        step: Outer steps done.
-        params: The meta-learned parameters.
-        optimizer: The outer optimizer's tensors, named `parameter/what`.
-        first_head: The head's first value, for the policy that puts it back.
-        loss: Mean query loss over the last step's tasks, in nats for cross-entropy; NaN before the first step.
-        accuracy: Mean query accuracy over the last step's tasks, in [0, 1]; NaN before the first step.
-    """
-
-    step: int
-    params: Params
-    optimizer: Params = field(default_factory=dict)
-    first_head: Params = field(default_factory=dict)
-    loss: float = float("nan")
-    accuracy: float = float("nan")
-
-    def on(self, device: torch.device) -> "State":
-        """Return the state with its tensors on a device; the optimizer's counts stay where they are read."""
-
-        def moved(values: Params) -> Params:
-            return {name: value.to(device) if value.dim() else value for name, value in values.items()}
-
-        params = {name: value.to(device) for name, value in self.params.items()}
-        return replace(self, params=params, optimizer=moved(self.optimizer), first_head=moved(self.first_head))
-
-
-def initial_state(algorithm: Algorithm, params: Params) -> State:
-    """Return the state before the first outer step; the zeroing trick zeroes the head here already.
-
-    Args:
-        algorithm: Whose head policy it is.
-        params: `algorithm.initial_params()`, or others to go on from.
-    """
-    first_head = snapshot(algorithm.learner.head_params(params))
-    return State(0, reset_head(algorithm, snapshot(params), first_head, 0), first_head=first_head)
 
 
 def train(
@@ -119,34 +47,84 @@ def train(
         States with `step` from `start.step` to `config.steps`.
 
     Raises:
-        DivergedError: A query loss or the meta-gradient is not finite; names the outer step and the task. The
-            states yielded before are untouched.
+        DivergedError: A query loss, the meta-gradient or the parameters it leads to are not finite, and the policy is
+            `stop`, or has been at it for `PATIENCE` steps in a row; names the outer step, the task and the parameter.
+            The states yielded before are untouched.
     """
     engine = engine or Chosen(EngineConfig(), algorithm)
     yield start
-    leaves = {name: value.clone() for name, value in start.params.items()}
+    leaves = snapshot(start.params)
     optimizer = RULES[config.outer_rule](list(leaves.values()), lr=config.outer_lr)
-    _restore(optimizer, leaves, start.optimizer)
+    _put_back(optimizer, leaves, start)
+    state = start
     for step in range(start.step, config.steps):
         batch = episodes(step)
         result = engine.gradient(leaves, batch, step, seed)
-        _refuse_nonfinite(algorithm, leaves, batch, result, step)
-        for group in optimizer.param_groups:
-            group["lr"] = config.outer_lr * factor(config.outer_schedule, step, config.steps)
-        for name, leaf in leaves.items():
-            leaf.grad = result.gradient[name]
-        optimizer.step()
-        settled = reset_head(algorithm, leaves, start.first_head, step + 1)
-        for name, leaf in leaves.items():
-            leaf.copy_(settled[name])
-        yield State(
-            step + 1,
-            snapshot(leaves),
-            _tensors(optimizer, leaves),
-            start.first_head,
-            result.losses.mean().item(),
-            result.accuracies.mean().item(),
-        )
+        fault = divergence.in_gradient(engine, leaves, batch, result, step, seed)
+        if fault is None:
+            after = _updated(algorithm, optimizer, leaves, state, result, config)
+            fault = divergence.in_state(after)
+        if fault is not None:
+            if config.nonfinite == "stop":
+                raise divergence.stopped(fault, engine, state.params, batch, step)
+            if state.in_a_row + 1 == divergence.PATIENCE:
+                raise divergence.exhausted(fault, engine, state.params, batch, step)
+            after = _skipped(algorithm, state, fault.where, config)
+            _put_back(optimizer, leaves, after)
+        state = after
+        yield state
+
+
+def clipped(gradient: Params, longest: float | None) -> tuple[Params, float]:
+    """Return a gradient scaled down to a norm where it is longer, and its norm before; NaN where none is asked for."""
+    if longest is None:
+        return gradient, float("nan")
+    # In float64, since the square of a large float32 is infinite.
+    length = get_total_norm([value.double() for value in gradient.values()]).item()
+    return (scaled(gradient, longest / length) if length > longest else gradient), length
+
+
+def _updated(
+    algorithm: Algorithm,
+    optimizer: torch.optim.Optimizer,
+    leaves: Params,
+    state: State,
+    result: BatchGradient,
+    config: TrainingConfig,
+) -> State:
+    """Take the outer step, and return where it leads."""
+    for group in optimizer.param_groups:
+        group["lr"] = config.outer_lr * state.rate * factor(config.outer_schedule, state.step, config.steps)
+    gradient, length = clipped(result.gradient, config.clip)
+    for name, leaf in leaves.items():
+        leaf.grad = gradient[name]
+    optimizer.step()
+    settled = reset_head(algorithm, leaves, state.first_head, state.step + 1)
+    for name, leaf in leaves.items():
+        leaf.copy_(settled[name])
+    return State(
+        state.step + 1,
+        snapshot(leaves),
+        _tensors(optimizer, leaves),
+        state.first_head,
+        result.losses.mean().item(),
+        result.accuracies.mean().item(),
+        rate=state.rate,
+        gradient_norm=length,
+    )
+
+
+def _skipped(algorithm: Algorithm, state: State, where: str, config: TrainingConfig) -> State:
+    """Return the state after an outer step without an update; what its head policy does between steps is done."""
+    return State(
+        state.step + 1,
+        reset_head(algorithm, snapshot(state.params), state.first_head, state.step + 1),
+        state.optimizer,
+        state.first_head,
+        skipped=where,
+        in_a_row=state.in_a_row + 1,
+        rate=state.rate / 2 if config.nonfinite == "halve" else state.rate,
+    )
 
 
 def _tensors(optimizer: torch.optim.Optimizer, leaves: Params) -> Params:
@@ -158,32 +136,11 @@ def _tensors(optimizer: torch.optim.Optimizer, leaves: Params) -> Params:
     }
 
 
-def _restore(optimizer: torch.optim.Optimizer, leaves: Params, tensors: Params) -> None:
-    for key, value in tensors.items():
+def _put_back(optimizer: torch.optim.Optimizer, leaves: Params, state: State) -> None:
+    """Bring parameters and optimizer to where a state stands."""
+    for name, leaf in leaves.items():
+        leaf.copy_(state.params[name])
+    optimizer.state.clear()
+    for key, value in state.optimizer.items():
         name, what = key.rsplit("/", 1)
         optimizer.state[leaves[name]][what] = value.detach().clone()
-
-
-def _refuse_nonfinite(algorithm: Algorithm, params: Params, batch: Batch, result: BatchGradient, step: int) -> None:
-    finite = torch.isfinite(result.losses)
-    if not bool(finite.all()):
-        task = int((~finite).nonzero()[0])
-        where = _strayed(algorithm, params, list(tasks(batch))[task])
-        raise DivergedError(
-            f"expected a finite query loss, got {result.losses[task].item()} at outer step {step + 1} in task {task}"
-            f"{where}; try a smaller inner.lr or training.outer_lr, the last checkpoint is kept"
-        )
-    name = first_nonfinite(result.gradient)
-    if name is not None:
-        raise DivergedError(
-            f"expected a finite meta-gradient, got NaN or infinity for '{name}' at outer step {step + 1}; "
-            "try a smaller inner.lr or training.outer_lr, the last checkpoint is kept"
-        )
-
-
-def _strayed(algorithm: Algorithm, params: Params, episode: Episode) -> str:
-    """Say how far the inner loop went on an episode, step by step, for an error's message."""
-    path = algorithm.adapt(params, episode.support).params
-    before = norm(select(path[0], algorithm.names))
-    moved = [f"{(norm(add(select(each, algorithm.names), path[0], -1.0)) / before).item():.2g}" for each in path[1:]]
-    return f" (after each inner step the parameters had moved by {', '.join(moved)} times their norm)" if moved else ""
