@@ -210,7 +210,7 @@ def test_an_archive_that_unpacks_without_end_is_refused(tmp_path, monkeypatch):
     (tmp_path / "cifar-100-python").mkdir()
     for name in ("train", "test", "meta"):
         (tmp_path / "cifar-100-python" / name).write_bytes(bytes(2_000_000))
-    with pytest.raises(DataError, match=r"at most 1000000 bytes in 'train'"):
+    with pytest.raises(DataError, match=r"at most 1,000,000 bytes as 'train'"):
         items(tmp_path)
 
 

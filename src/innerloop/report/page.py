@@ -60,6 +60,7 @@ def _lead(runs: Sequence[OpenedRun], tests: list[Test]) -> str:
         learners = f"{len(runs)} learners ({what}) that differ in what happens to their head alone"
     else:
         learners = f"{len(runs)} learners"
+    learners = escape(learners)
     said = sentences.comparison(tests[0].results) if tests else ""
     where = f" {escape(capital(tests[0].title))}: {escape(said[0].lower() + said[1:])}" if said else ""
     return f'<p class="lead">{learners}: {listed(names)}.{where}</p>'

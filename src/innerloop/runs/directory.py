@@ -25,7 +25,7 @@ from pathlib import Path
 import torch
 
 from innerloop.errors import RunError
-from innerloop.runs.files import write_whole
+from innerloop.runs.files import name_of, write_whole
 from innerloop.runs.recipe import Recipe, fingerprint, to_yaml
 
 FORMAT = 1
@@ -47,7 +47,9 @@ class RunDirectory:
 
     def evaluation(self, *facts: object) -> Path:
         """Return where the evaluation that these facts tell apart from others is kept."""
-        return self.folder / f"evaluation-{'-'.join(str(fact).replace(' ', '-') for fact in facts)}.json"
+        return (
+            self.folder / f"{name_of('-'.join(['evaluation', *(str(each).replace(' ', '-') for each in facts)]))}.json"
+        )
 
     def begin(self, recipe: Recipe, command: str) -> None:
         """Make the folder and write what the run is.

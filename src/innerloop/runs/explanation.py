@@ -11,7 +11,7 @@ from innerloop.data.episode import EpisodeShape, spelled
 from innerloop.errors import ConfigError, RunError
 from innerloop.plain import LARGEST_RESULTS, made, read_json
 from innerloop.runs.directory import FORMAT
-from innerloop.runs.files import write_whole
+from innerloop.runs.files import name_of, write_whole
 
 FOLDER, RESULT = "explained", "result.json"
 LONGEST = 24  # letters of a setting
@@ -69,7 +69,7 @@ class KeptExplanation:
             *(f"{name} {_short(value)}" for name, value in self.settings.items()),
             self.checkpoint,
         )
-        return "-".join(str(fact).replace(" ", "-").replace(",", "") for fact in facts)
+        return name_of("-".join(str(fact).replace(" ", "-").replace(",", "") for fact in facts))
 
 
 def _short(value: Any) -> str:

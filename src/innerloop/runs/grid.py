@@ -25,6 +25,7 @@ from yaml.constructor import ConstructorError
 
 from innerloop.errors import ConfigError, InnerloopError, did_you_mean, unknown_name
 from innerloop.plain import LARGEST_SETTINGS, YamlLoader, parse_yaml, quoted, read_text
+from innerloop.runs.files import name_of
 from innerloop.runs.recipe import UNFIT, Recipe, from_values, from_yaml
 
 Settings = dict[str, Any]
@@ -185,7 +186,7 @@ def cells(grid: Grid, base: Recipe, name: str = "recipe") -> list[Cell]:
         settings = dict(grid.set)
         for _, changes in chosen:
             settings |= changes
-        folder = "-".join(values.values()) or name
+        folder = name_of("-".join(values.values()) or name)
         crossed.append(Cell(folder, values, settings, _changed(base, settings, folder)))
     _refuse_alike(crossed)
     return crossed
