@@ -211,7 +211,7 @@ def _saving(figure: Figure) -> Iterator[None]:
         yield
 
 
-class _Powers(Formatter):  # type: ignore[misc]
+class _Powers(Formatter):
     """Another formatter's numbers, `10⁻²` for what it writes as a formula."""
 
     def __init__(self, formatter: Formatter) -> None:

@@ -47,9 +47,8 @@ class RunDirectory:
 
     def evaluation(self, *facts: object) -> Path:
         """Return where the evaluation that these facts tell apart from others is kept."""
-        return (
-            self.folder / f"{name_of('-'.join(['evaluation', *(str(each).replace(' ', '-') for each in facts)]))}.json"
-        )
+        name = "-".join(["evaluation", *(str(fact).replace(" ", "-") for fact in facts)])
+        return self.folder / f"{name_of(name)}.json"
 
     def begin(self, recipe: Recipe, command: str) -> None:
         """Make the folder and write what the run is.
