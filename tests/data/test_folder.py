@@ -204,7 +204,7 @@ def test_blank_columns_of_a_table_may_be_several(tmp_path):
 
 def test_a_table_that_is_a_pipe_or_without_end_is_refused_and_never_waited_for(tmp_path):
     os.mkfifo(tmp_path / "list.csv")
-    with pytest.raises(DataError, match="expected a CSV in UTF-8 at .*a pipe or a device"):
+    with pytest.raises(DataError, match=r"expected a CSV in UTF-8 at .*a pipe or a device"):
         items(tmp_path)
     (tmp_path / "list.csv").unlink()
     with (tmp_path / "list.csv").open("wb") as table:

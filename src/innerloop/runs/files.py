@@ -12,7 +12,7 @@ LONGEST = 220  # bytes of a name, with room for an ending and for a draft's besi
 
 def name_of(text: str) -> str:
     """Return a text as the name of one file: as it is where it can be one, else without what leads elsewhere."""
-    if text.isprintable() and not re.search(r"^\.|[/\\]", text) and len(text.encode()) <= LONGEST:
+    if text and text.isprintable() and not re.search(r"^\.|[/\\]", text) and len(text.encode()) <= LONGEST:
         return text
     kept = re.sub(r"[^\w.+-]|^\.+", "_", text, flags=re.ASCII)[: LONGEST - 9]
     return f"{kept}-{sha256(text.encode('utf-8', 'backslashreplace')).hexdigest()[:8]}"
