@@ -6,9 +6,14 @@ One root and its leaves. The command line prints the message as one line and exi
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+LONGEST, ENDING = 1200, 400  # letters of a message, and of these how many at its end, where the cure stands
+
 
 class InnerloopError(Exception):
-    """Anything innerloop refuses to do, with the cure in the message."""
+    """Anything innerloop refuses to do, with the cure in the message: one line, whatever it quotes."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(on_one_line(message))
 
 
 class ConfigError(InnerloopError):
@@ -45,6 +50,15 @@ class RunWarning(InnerloopWarning):
 
 class EngineWarning(InnerloopWarning):
     """An engine goes on in another way than it was asked to; results stay the same to rounding."""
+
+
+def on_one_line(text: str, longest: int = LONGEST, ending: int = ENDING) -> str:
+    """Return a text on one line, cut in its middle where it is long, with what a terminal would obey made visible."""
+    line = " ".join(text.split())
+    if len(line) > longest:
+        line = f"{line[: longest - ending - 3]} … {line[-ending:]}"
+    # A name out of a file may hold escape sequences, or marks that turn the rest of the line round.
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in line)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

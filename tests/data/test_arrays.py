@@ -304,3 +304,10 @@ def test_the_content_tells_files_of_the_same_names_apart(tmp_path):
         packed(place, inputs=np.array(values)[:, None], labels=[0, 1, 2, 3], splits=["train"] * 2 + ["test"] * 2)
         content.append(load(str(place)).classes("test").content)
     assert content[0] == content[2] != content[1]
+
+
+def test_more_examples_than_could_be_told_apart_are_refused_before_they_are_loaded(tmp_path):
+    for key, descr in (("splits", "<U0"), ("labels", "|i1")):
+        content = {"inputs": raw(INPUTS), "labels": raw(LABELS), key: header((10**12,), descr)}
+        refused(members(tmp_path, **content), "expected (at most 10,000,000 examples|a whole array)")
+    refused(members(tmp_path, inputs=raw(INPUTS), labels=raw(LABELS), splits=header((4,), "<U0")), "an empty array")

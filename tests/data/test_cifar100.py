@@ -210,7 +210,7 @@ def test_an_archive_that_unpacks_without_end_is_refused(tmp_path, monkeypatch):
     (tmp_path / "cifar-100-python").mkdir()
     for name in ("train", "test", "meta"):
         (tmp_path / "cifar-100-python" / name).write_bytes(bytes(2_000_000))
-    with pytest.raises(DataError, match=r"at most 1000000 bytes in 'train'"):
+    with pytest.raises(DataError, match=r"at most 1,000,000 bytes as 'train'"):
         items(tmp_path)
 
 
@@ -292,3 +292,27 @@ def test_an_unpacked_file_of_the_same_size_is_another(tmp_path):
     place.write_bytes(bytes(reversed(place.read_bytes())))
     os.utime(place, ns=(1, 1))
     assert fingerprint(tmp_path) != before
+
+
+def entry(name, size, kind=b"0"):
+    header = bytearray(name.ljust(124, b"\0") + size.ljust(12, b"\0") + b" " * 20 + kind + bytes(355))
+    header[148:156] = b"%06o\0 " % sum(header)
+    return bytes(header)
+
+
+@pytest.mark.parametrize(
+    "whole",
+    [
+        b"",
+        bytes(100),
+        entry(b"cifar-100-python/train", b"77777777777"),
+        entry(b"cifar-100-python/train", b"-7777"),
+        entry(b"x", b"-1000", b"x"),
+        entry(b"x", b"\x80\xff"),
+        entry(b"x", b"0", b"x") * 5000 + b"\1" * 512,
+    ],
+)
+def test_a_tar_of_impossible_sizes_ends_and_is_refused(tmp_path, whole):
+    (tmp_path / "cifar-100-python.tar.gz").write_bytes(gzip.compress(whole))
+    with pytest.raises(DataError, match=r"expected a whole tar archive|in the folder 'cifar-100-python'"):
+        items(tmp_path)

@@ -200,3 +200,14 @@ def test_the_fingerprint_changes_with_an_image_and_with_the_table(tmp_path):
 def test_blank_columns_of_a_table_may_be_several(tmp_path):
     root = tabled(tmp_path, "filename,label,split,,\na.png,x,train,,\n", "a.png")
     assert sides(root) == {"train": ["x"]}
+
+
+def test_a_table_that_is_a_pipe_or_without_end_is_refused_and_never_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "list.csv")
+    with pytest.raises(DataError, match=r"expected a CSV in UTF-8 at .*a pipe or a device"):
+        items(tmp_path)
+    (tmp_path / "list.csv").unlink()
+    with (tmp_path / "list.csv").open("wb") as table:
+        table.truncate(2**40)
+    with pytest.raises(DataError, match="bytes where at most 200,000,000 are read"):
+        items(tmp_path)

@@ -1,5 +1,7 @@
+import base64
 import io
 import struct
+import tracemalloc
 import zlib
 
 import numpy as np
@@ -7,7 +9,7 @@ import pytest
 from PIL import Image
 
 from innerloop.data import pictures
-from innerloop.data.pictures import MOST_PIXELS, pixels
+from innerloop.data.pictures import MOST_PIXELS, from_text, pixels
 from innerloop.errors import ConfigError, DataError
 
 
@@ -148,3 +150,21 @@ def test_a_long_strip_is_cut_before_it_is_resized():
 def test_options_that_cannot_be_met_are_refused(options, message):
     with pytest.raises(ConfigError, match=message):
         pixels(b"", "a.png", **options)
+
+
+@pytest.mark.parametrize("size", [(57, 10), (8000, 8000)])
+def test_a_kept_picture_that_is_larger_than_any_is_refused_before_it_is_decoded(size):
+    out = io.BytesIO()
+    Image.new("L", size).save(out, "PNG")
+    tracemalloc.start()
+    with pytest.raises(DataError, match="kept picture of at most 56 pixels a side"):
+        from_text(base64.b64encode(out.getvalue()).decode())
+    assert tracemalloc.get_traced_memory()[1] < 2_000_000
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize("text", ["", "*", "AAAA", base64.b64encode(b"%!PS-Adobe-3.0 EPSF-3.0\n").decode()])
+def test_what_is_no_kept_picture_is_one_line(text):
+    with pytest.raises(DataError, match="kept picture") as caught:
+        from_text(text)
+    assert "\n" not in str(caught.value)

@@ -8,10 +8,10 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any, TypeVar
 
-import dacite
 import numpy as np
 
 from innerloop.errors import RunError
+from innerloop.plain import made, number, quoted, whole
 from innerloop.statistics import Interval, mean_interval
 
 Result = TypeVar("Result")
@@ -29,10 +29,9 @@ def from_values(kind: type[Result], values: dict[str, Any]) -> Result:
     Raises:
         RunError: The values are those of another kind of result.
     """
-    config = dacite.Config(strict=True, type_hooks={Interval: _interval, float: float})
     try:
-        return dacite.from_dict(kind, _tupled(values), config)
-    except (dacite.DaciteError, TypeError, ValueError, KeyError) as error:
+        return made(kind, values, {Interval: _interval})
+    except ValueError as error:
         raise RunError(f"expected a kept {kind.__name__}, got: {error}; explain the run again") from error
 
 
@@ -53,12 +52,11 @@ def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def _tupled(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _tupled(each) for name, each in value.items()}
-    return tuple(_tupled(each) for each in value) if isinstance(value, list) else value
-
-
-def _interval(values: dict[str, Any]) -> Interval:
-    width = values["half_width"]
-    return Interval(values["mean"], float("inf") if width is None else width, values["observations"])
+def _interval(values: Any) -> Interval:
+    if not isinstance(values, dict) or set(values) != {"mean", "half_width", "observations"}:
+        raise TypeError(f"expected mean, half_width and observations, got {quoted(values)}")
+    width = float("inf") if values["half_width"] is None else number(values["half_width"])
+    observations = whole(values["observations"])
+    if width < 0 or observations < 1:
+        raise ValueError(f"expected an interval over one observation or more, got {quoted(values)}")
+    return Interval(number(values["mean"]), width, observations)

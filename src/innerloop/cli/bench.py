@@ -19,6 +19,7 @@ from innerloop.cli.progress import console, watched
 from innerloop.engine import EngineConfig, device_of
 from innerloop.errors import ConfigError, one_of
 from innerloop.runs import Recipe, build, training_batch
+from innerloop.runs.grid import text_of
 from innerloop.runs.recipe import from_yaml
 
 
@@ -103,7 +104,7 @@ def _of_settings(parsed: Namespace) -> dict[str, World]:
 
 def _of_recipe(parsed: Namespace) -> dict[str, World]:
     path = Path(parsed.recipe)
-    recipe: Recipe = from_yaml(path.read_text(), str(path))
+    recipe: Recipe = from_yaml(text_of(path, "recipe"), str(path))
     recipe = replace(recipe, data=to_data(parsed, recipe.data))
     workshop = build(recipe, watched)
     return {path.stem: to_world(recipe, workshop.algorithm, training_batch(recipe, workshop.data, 0))}

@@ -11,7 +11,7 @@ from importlib import import_module
 
 from innerloop import __version__
 from innerloop.cli.memory import keep_big_blocks
-from innerloop.errors import InnerloopError, InnerloopWarning, RankError, did_you_mean
+from innerloop.errors import InnerloopError, InnerloopWarning, RankError, did_you_mean, on_one_line
 
 VERBS = {
     "demo": "train three learners, test them, and write a report that says which wins and why (under five minutes)",
@@ -82,7 +82,7 @@ def _run(arguments: list[str]) -> int:
 def _say(message: Warning | str, category: type[Warning], filename: str, lineno: int, *_: object, **__: object) -> None:
     """Say a warning in one line: one of ours as it is, another with its place."""
     where = "" if issubclass(category, InnerloopWarning) else f"{filename}:{lineno}: {category.__name__}: "
-    print(f"innerloop: {where}{' '.join(str(message).split())}", file=sys.stderr)
+    print(f"innerloop: {where}{on_one_line(str(message))}", file=sys.stderr)
 
 
 def usage() -> str:
@@ -103,5 +103,5 @@ def usage() -> str:
 
 
 def _refused(message: str) -> int:
-    print(f"innerloop: {' '.join(message.split())}", file=sys.stderr, flush=True)
+    print(f"innerloop: {on_one_line(message)}", file=sys.stderr, flush=True)
     return BAD_INPUT

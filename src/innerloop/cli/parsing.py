@@ -1,17 +1,25 @@
 """Command line and YAML to a recipe, and what jsonargparse says on the way to one line of ours."""
 
+import json
 import re
 from argparse import ArgumentError
 from collections.abc import Iterable
-from dataclasses import fields, replace
+from dataclasses import fields, is_dataclass, replace
+from pathlib import Path
 from typing import Any, get_type_hints
 
 import dacite
-from jsonargparse import ArgumentParser, Namespace
+from jsonargparse import (  # type: ignore[attr-defined]
+    ActionConfigFile,
+    ArgumentParser,
+    Namespace,
+)
 
 from innerloop.data import DataConfig
 from innerloop.errors import ConfigError, InnerloopError, did_you_mean
+from innerloop.plain import LARGEST_SETTINGS, parse_yaml, quoted, read_text
 from innerloop.runs import Recipe, from_values
+from innerloop.runs.recipe import UNFIT
 
 # A tuple is parsed as a list, and a number without a point as a whole one.
 AS_GIVEN = dacite.Config(cast=[tuple], type_hooks={float: float})
@@ -22,9 +30,45 @@ def new_parser() -> ArgumentParser:
     return ArgumentParser(exit_on_error=False)
 
 
+class RecipeFile(ActionConfigFile):
+    """A recipe's file, read here: jsonargparse would import what a `class_path` in it names, and follow references."""
+
+    @staticmethod
+    def apply_config(parser: ArgumentParser, cfg: Namespace, dest: str, value: str) -> None:
+        """Take the settings out of a file, known names alone, and let them pass for typed ones."""
+        try:
+            values = parse_yaml(read_text(Path(value), LARGEST_SETTINGS)) or {}
+        except FileNotFoundError as error:
+            raise ConfigError(
+                f"expected a recipe in '{value}', got no such file; name a YAML file after --config"
+            ) from error
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"expected a recipe in '{value}', got: {error}; correct it") from error
+        if not isinstance(values, dict):
+            raise ConfigError(f"expected settings by name in '{value}', got {type(values).__name__}; correct it")
+        _refuse_unknown(Recipe, values, value)
+        ActionConfigFile.apply_config(parser, cfg, dest, json.dumps(values, ensure_ascii=False))
+        cfg[dest][-1] = value
+
+
+def _refuse_unknown(kind: Any, values: dict[str, Any], where: str, before: str = "") -> None:
+    """Refuse what is no setting of a recipe, and anything but settings by name where these are expected."""
+    kinds = get_type_hints(kind)
+    for name, value in values.items():
+        if name not in kinds:
+            hint = did_you_mean(name, kinds) or " See --help for all settings."
+            raise ConfigError(f"unknown setting '{before}{name}' in '{where}'.{hint}")
+        if is_dataclass(kinds[name]):
+            if not isinstance(value, dict):
+                raise ConfigError(
+                    f"expected the settings of {name} by name in '{where}', got {quoted(value)}; correct it"
+                )
+            _refuse_unknown(kinds[name], value, where, f"{before}{name}.")
+
+
 def add_recipe(parser: ArgumentParser) -> None:
     """Let a parser take every setting of a recipe, from YAML (`--config`) and as dotted options."""
-    parser.add_argument("--config", action="config", help="Recipe in YAML; options after it win.")
+    parser.add_argument("--config", action=RecipeFile, help="Recipe in YAML; options after it win.")
     parser.add_class_arguments(Recipe, nested_key=None, as_group=False)
 
 
@@ -55,8 +99,8 @@ def to_recipe(parsed: Namespace) -> Recipe:
     known = {each.name for each in fields(Recipe)}
     try:
         return from_values({name: value for name, value in values.items() if name in known})
-    except dacite.DaciteError as error:
-        raise ConfigError(f"expected other values in the recipe, got: {_flat(str(error))}; see --help") from error
+    except UNFIT as error:
+        raise ConfigError(f"expected other values in the recipe, got: {error}; see --help") from error
 
 
 def one_line(error: ArgumentError, known: Iterable[str]) -> InnerloopError:
@@ -75,9 +119,6 @@ def one_line(error: ArgumentError, known: Iterable[str]) -> InnerloopError:
     )
     if typed:
         return ConfigError(f"expected {typed[1]} to be {_kind(typed[2])}, got '{typed[3]}'.{_close(typed)}")
-    missing = re.search(r"File does not exist: '(.+)'", message)
-    if missing:
-        return ConfigError(f"expected a recipe in '{missing[1]}', got no such file; name a YAML file after --config")
     return ConfigError(f"{message.replace('<unicode string>', 'the recipe')}; see --help")
 
 

@@ -29,7 +29,7 @@ from innerloop.report import rate_grids
 from innerloop.report import sweep as page
 from innerloop.runs import OpenedRun, RunDirectory, build, open_run, provenance
 from innerloop.runs.files import write_whole
-from innerloop.runs.grid import Cell, Grid, cells, from_text, read, settings_of
+from innerloop.runs.grid import Cell, Grid, cells, from_text, read, settings_of, text_of
 from innerloop.runs.outcome import TEST_SEED, Outcome, finished, own_test, to_values
 
 AFTERWARDS = ("evaluate", "explain", "analyses")  # what may be asked of runs that are there already
@@ -195,10 +195,7 @@ def _refuse_another(folder: Path, grid: Grid) -> None:
     place = folder / GRID
     if not place.is_file():
         raise RunError(f"expected a new folder or a sweep's, got '{folder}' with no {GRID}; choose another with --out")
-    try:
-        kept = from_text(place.read_text(encoding="utf-8"), str(place))
-    except UnicodeError as error:
-        raise RunError(f"expected a grid in '{place}', got: {error}; choose another folder with --out") from error
+    kept = from_text(text_of(place, "grid"), str(place))
     trains = [name for name in asdict(grid) if name not in ("recipe", *AFTERWARDS)]
     other = [name for name in trains if asdict(grid)[name] != asdict(kept)[name]]
     if other:
@@ -236,7 +233,7 @@ def _keep_grid(folder: Path, source: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RunError(f"expected to make '{folder}', got: {error.strerror}; choose another with --out") from error
-    write_whole(folder / GRID, source.read_bytes())
+    write_whole(folder / GRID, text_of(source, "grid"))
 
 
 def _worked(job: Job, grid: Grid, label: str, clock: Clock, left_out: list[str]) -> bool:
@@ -348,7 +345,7 @@ def _tell(folder: Path, grid: Grid, crossed: Sequence[Cell], jobs: Sequence[Job]
         "left_out": list(left_out),
     }
     write_whole(folder / NUMBERS, json.dumps(values, allow_nan=False, ensure_ascii=False) + "\n")
-    made = f"{command_line()}\n\n{(folder / GRID).read_text(encoding='utf-8')}"
+    made = f"{command_line()}\n\n{text_of(folder / GRID, 'grid')}"
     name = folder.resolve().name
     write_whole(folder / PAGE, page.render(name, outcomes, grid.seeds, made, left_out, crossed_rates))
     console.print(f"Numbers: {folder / NUMBERS}\nPage:    {folder / PAGE}", soft_wrap=True)

@@ -26,6 +26,7 @@ KEYS = ("inputs", "labels", "splits")
 SIDES = {"train": TRAIN, "validation": VALIDATION, "val": VALIDATION, "test": TEST}
 SUSPICIOUS = 256_000_000  # bytes; below, no ratio is a danger
 HIGHEST_RATIO = 200  # of unpacked to packed bytes above that; sparse drawings reach some 50, bombs a thousand
+MOST_EXAMPLES = 10_000_000  # each is told apart by its digest, which has more bytes than a small example
 SEED = 0
 FEWEST_CLASSES = 2  # a side; an episode needs two to tell apart
 
@@ -228,7 +229,11 @@ def _checked(member: _Member, axes: str) -> NDArray[Any]:
         )
     if expected != member.size:
         raise DataError(_damaged(member, f"{member.size:,} bytes where its header promises {expected:,}"))
-    if not _product(shape):
+    if shape and shape[0] > MOST_EXAMPLES:
+        raise DataError(
+            f"expected at most {MOST_EXAMPLES:,} examples at '{member.where}', got {shape[0]:,}; save fewer"
+        )
+    if not _product(shape) or not dtype.itemsize:
         raise DataError(f"expected {axes} at '{member.where}', got an empty array {shape}; save some examples")
     try:
         return member.load()

@@ -1,8 +1,8 @@
 """What a learner sees of one task: labelled examples to adapt on, and others to be judged on."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -113,14 +113,6 @@ def with_slots(episode: Episode, order: Tensor) -> Episode:
     if episode.query.targets.is_floating_point():
         return episode
     return Episode(*(Examples(side.inputs, order[side.targets]) for side in episode))
-
-
-def shape_of(values: Mapping[str, Any]) -> EpisodeShape:
-    """Read back a shape from plain values, in which a range is a list."""
-    changed: dict[str, Any] = {
-        name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
-    }
-    return EpisodeShape(**changed)
 
 
 def spelled(count: Count) -> str:

@@ -9,6 +9,7 @@ A side without images is not made; a class stands on one side only.
 """
 
 import csv
+import io
 from collections.abc import Callable, Iterator
 from functools import partial
 from hashlib import sha256
@@ -23,9 +24,11 @@ from innerloop.data.pictures import SUFFIXES, check_options, pixels
 from innerloop.data.split import TEST, TRAIN, VALIDATION, DataSet, data_set, rooted
 from innerloop.data.storage import Item, Watch, prepared, unwatched
 from innerloop.errors import DataError, did_you_mean
+from innerloop.plain import read_bytes
 
 SIDES = {"train": TRAIN, "validation": VALIDATION, "val": VALIDATION, "test": TEST}
 COLUMNS = ("filename", "label", "split")
+LARGEST_TABLE = 200_000_000  # bytes; a line for each of a million images has some 80
 RECIPE = "1"  # raise it when the reading below changes
 
 # Listed only to be refused: dropping them in silence would make a class smaller than its folder.
@@ -177,42 +180,42 @@ def _from_table(root: Path, table: Path, images: dict[str, Callable[[], bytes]])
     found: dict[str, _Row] = {}
     try:
         # -sig: spreadsheets put a byte order mark first, which would become part of the first column's name.
-        with table.open(encoding="utf-8-sig", newline="") as handle:
-            reader = csv.DictReader(handle)
-            header = reader.fieldnames or []
-            if not set(COLUMNS) <= set(header):
+        content = read_bytes(table, LARGEST_TABLE).decode("utf-8-sig")
+        reader = csv.DictReader(io.StringIO(content, newline=""))
+        header = reader.fieldnames or []
+        if not set(COLUMNS) <= set(header):
+            raise DataError(
+                f"expected the header {','.join(COLUMNS)} in '{table}', got '{','.join(header)[:80]}'; "
+                "correct it, or move the file away if it does not list the images"
+            )
+        double = next((name for name in COLUMNS if header.count(name) > 1), None)
+        if double is not None:
+            raise DataError(f"expected every column of '{table}' once, got '{double}' twice; remove one of the two")
+        for row in reader:
+            line = f"line {reader.line_num} of '{table}'"
+            filename, label, split = ((row[column] or "").strip() for column in COLUMNS)
+            if not (filename and label and split):
+                raise DataError(f"expected a filename, a label and a split in {line}, got an empty one; fill it in")
+            if split not in SIDES:
                 raise DataError(
-                    f"expected the header {','.join(COLUMNS)} in '{table}', got '{','.join(header)[:80]}'; "
-                    "correct it, or move the file away if it does not list the images"
+                    f"expected train, validation or test as the split in {line}, got '{split}'; correct it."
+                    f"{did_you_mean(split, SIDES)}"
                 )
-            double = next((name for name in COLUMNS if header.count(name) > 1), None)
-            if double is not None:
-                raise DataError(f"expected every column of '{table}' once, got '{double}' twice; remove one of the two")
-            for row in reader:
-                line = f"line {reader.line_num} of '{table}'"
-                filename, label, split = ((row[column] or "").strip() for column in COLUMNS)
-                if not (filename and label and split):
-                    raise DataError(f"expected a filename, a label and a split in {line}, got an empty one; fill it in")
-                if split not in SIDES:
-                    raise DataError(
-                        f"expected train, validation or test as the split in {line}, got '{split}'; correct it."
-                        f"{did_you_mean(split, SIDES)}"
-                    )
-                name = PurePosixPath(filename).as_posix()
-                if name not in images:
-                    raise DataError(
-                        f"expected an image under '{root}' for {line}, got '{filename}', which is not there; "
-                        "add it (PNG or JPEG) or remove the line"
-                    )
-                if name in found:
-                    raise DataError(f"expected every image once in '{table}', got '{name}' again; remove {line}")
-                found[name] = _Row(SIDES[split], label, name, images[name])
+            name = PurePosixPath(filename).as_posix()
+            if name not in images:
+                raise DataError(
+                    f"expected an image under '{root}' for {line}, got '{filename}', which is not there; "
+                    "add it (PNG or JPEG) or remove the line"
+                )
+            if name in found:
+                raise DataError(f"expected every image once in '{table}', got '{name}' again; remove {line}")
+            found[name] = _Row(SIDES[split], label, name, images[name])
     except csv.Error as error:
         raise DataError(
             f"expected fields of ordinary length and quotes that close in '{table}', got: {archives.one_line(error)}; "
             "correct the table"
         ) from error
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise DataError(
             f"expected a CSV in UTF-8 at '{table}', got: {archives.one_line(error)}; save it again as CSV UTF-8"
         ) from error

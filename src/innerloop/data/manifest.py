@@ -17,6 +17,7 @@ from innerloop.data.episode import Count, EpisodeShape
 from innerloop.data.sampler import Choice
 from innerloop.data.split import Split
 from innerloop.errors import DataError
+from innerloop.plain import LARGEST_RESULTS, quoted, read_json
 
 FORMAT = 1
 
@@ -140,9 +141,11 @@ def _texts(episode: Mapping[str, Any], key: str) -> list[str]:
 
 
 def _refuse_twice(names: Sequence[str], expected: str) -> None:
-    again = next((name for number, name in enumerate(names) if name in names[:number]), None)
-    if again is not None:
-        raise _OddError(expected, f"'{again}' twice")
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise _OddError(expected, f"'{name}' twice")
+        seen.add(name)
 
 
 def shape_of(choices: Sequence[Choice], asked: EpisodeShape) -> EpisodeShape:
@@ -173,10 +176,10 @@ def read(place: Path) -> Manifest:
         DataError: The file is missing, or no manifest.
     """
     try:
-        values = json.loads(place.read_text(encoding="utf-8"))
+        values = read_json(place, LARGEST_RESULTS)
         if values["format"] != FORMAT:
             raise DataError(
-                f"expected a manifest of format {FORMAT} in '{place}', got {values['format']}; make it anew"
+                f"expected a manifest of format {FORMAT} in '{place}', got {quoted(values['format'])}; make it anew"
             )
         episodes = values["episodes"]
         if not isinstance(episodes, list) or not all(isinstance(each, dict) for each in episodes):

@@ -16,13 +16,15 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from innerloop.data.archives import one_line, states
 from innerloop.data.pickles import read_pickle, text
+from innerloop.data.pictures import opened
 from innerloop.data.split import TEST, TRAIN, VALIDATION
 from innerloop.data.storage import Item
 from innerloop.errors import DataError
+from innerloop.plain import quoted, read_bytes, read_text
 
 SHAPE = (3, 84, 84)
 IMAGES_PER_CLASS = 600
@@ -31,6 +33,7 @@ ADDRESS = "https://github.com/twitter-research/meta-learning-lstm"
 FORMS = "train.csv, val.csv, test.csv and the folder 'images', or mini-imagenet-cache-train.pkl, -val.pkl and -test.pkl"
 LARGEST_PICKLE = 2_000_000_000  # bytes; the largest real one has 813 million
 LARGEST_IMAGE = 50_000_000
+LARGEST_TABLE = 50_000_000
 RECIPE = "1"  # raise it when the reading below changes
 
 # fmt: off
@@ -137,14 +140,14 @@ def _from_table(root: Path, side: str) -> list[Item]:
     table = root / f"{FILE_OF[side]}.csv"
     files: dict[str, list[str]] = {}
     try:
-        with table.open(newline="", encoding="utf-8") as handle:
-            rows = csv.DictReader(handle)
-            if rows.fieldnames is None or not {"filename", "label"} <= set(rows.fieldnames):
-                raise _damaged(str(table), "the columns filename and label", f"{rows.fieldnames}")
-            for row in rows:
-                files.setdefault(row["label"] or "", []).append(row["filename"] or "")
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise _damaged(str(table), "a table", f"{type(error).__name__}") from error
+        # Read at once: a line without an end would be, too, and its length is not known before.
+        rows = csv.DictReader(io.StringIO(read_text(table, LARGEST_TABLE), newline=""))
+        if rows.fieldnames is None or not {"filename", "label"} <= set(rows.fieldnames):
+            raise _damaged(str(table), "the columns filename and label", quoted(rows.fieldnames))
+        for row in rows:
+            files.setdefault(row["label"] or "", []).append(row["filename"] or "")
+    except (csv.Error, OSError, ValueError) as error:
+        raise _damaged(str(table), "a table", one_line(error)) from error
     _check_classes(files, CHOSEN[side], str(table))
     _check_counts({name: len(set(files[name])) for name in CHOSEN[side]}, str(table))
     there = {place.name for place in (root / "images").iterdir()}
@@ -163,11 +166,11 @@ def _from_table(root: Path, side: str) -> list[Item]:
 
 def _photograph(place: Path) -> NDArray[np.uint8]:
     try:
-        if place.stat().st_size > LARGEST_IMAGE:
-            raise OSError(f"more than {LARGEST_IMAGE} bytes")
-        with Image.open(io.BytesIO(place.read_bytes()), formats=["JPEG"]) as image:
+        with opened(read_bytes(place, LARGEST_IMAGE), ["JPEG"], str(place)) as image:
             small = image.convert("RGB").resize(SHAPE[:0:-1], Image.Resampling.LANCZOS)
-    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError, SyntaxError) as error:
+    except DataError:
+        raise
+    except Exception as error:  # Pillow lets through whatever its decoders raise
         raise DataError(
             f"expected a readable JPEG at '{place}', got: {one_line(error)}; get the data set again"
         ) from error
@@ -176,9 +179,11 @@ def _photograph(place: Path) -> NDArray[np.uint8]:
 
 def _from_pickle(root: Path, side: str) -> list[Item]:
     place = root / _pickle_name(FILE_OF[side])
-    if place.stat().st_size > LARGEST_PICKLE:
-        raise _damaged(str(place), f"at most {LARGEST_PICKLE} bytes", f"{place.stat().st_size}")
-    held = read_pickle(place.read_bytes(), str(place))
+    try:
+        content = read_bytes(place, LARGEST_PICKLE)
+    except (OSError, ValueError) as error:
+        raise _damaged(str(place), f"a file of at most {LARGEST_PICKLE:,} bytes", one_line(error)) from error
+    held = read_pickle(content, str(place))
     pixels, rows = _field(held, "image_data"), _field(held, "class_dict")
     wanted = (*SHAPE[1:], SHAPE[0])
     if not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8 or pixels.shape[1:] != wanted:

@@ -3,7 +3,8 @@
 import base64
 import io
 import warnings
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ LONGEST_SIDE = 65_535  # JPEG's own limit; a strip of millions by one would grow
 
 
 THUMBNAIL = 56  # pixels a side at most, of a picture kept as text
+LONGEST_TEXT = 100_000  # letters of such a picture; the largest, of noise in colour, has 13 thousand
 
 
 def to_text(image: NDArray[np.floating]) -> str:
@@ -39,9 +41,21 @@ def to_text(image: NDArray[np.floating]) -> str:
 
 
 def from_text(text: str) -> NDArray[np.floating]:
-    """Return the picture that `to_text` wrote, [channel height width] in [0, 1]."""
-    with Image.open(io.BytesIO(base64.b64decode(text))) as picture:
-        levels = np.asarray(picture, np.float32) / 255
+    """Return the picture that `to_text` wrote, [channel height width] in [0, 1].
+
+    Raises:
+        DataError: It is none, or a larger one.
+    """
+    try:
+        with Image.open(io.BytesIO(base64.b64decode(text[:LONGEST_TEXT], validate=True)), formats=["PNG"]) as picture:
+            if max(picture.size) > THUMBNAIL or picture.mode not in ("L", "RGB"):
+                raise ValueError(f"{picture.width} by {picture.height} pixels of mode {picture.mode}")
+            levels = np.asarray(picture, np.float32) / 255
+    except Exception as error:  # Pillow lets through whatever its decoders raise
+        raise DataError(
+            f"expected a kept picture of at most {THUMBNAIL} pixels a side, got: {one_line(error)}; explain the run "
+            "again"
+        ) from error
     return levels[None] if levels.ndim == 2 else levels.transpose(2, 0, 1)
 
 
@@ -82,20 +96,13 @@ def pixels(content: bytes, where: str, *, size: int | None, channels: int, crop:
     if not content:
         raise DataError(f"expected a PNG or JPEG image at '{where}', got an empty file; fetch it again or remove it")
     try:
-        with warnings.catch_warnings():
-            # Pillow warns of odd metadata, which is no concern here, and of bombs, which the cap below refuses.
-            warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(content), formats=["PNG", "JPEG"]) as image:
-                if image.width * image.height > MOST_PIXELS or max(image.size) > LONGEST_SIDE:
-                    raise DataError(_too_large(where, f"{image.width:,} by {image.height:,}"))
-                image.load()
-                with suppress(Exception):  # a mark that cannot be parsed is no mark
-                    ImageOps.exif_transpose(image, in_place=True)
-                flat = _flat(image, channels)
+        with opened(content, ["PNG", "JPEG"], where) as image:
+            image.load()
+            with suppress(Exception):  # a mark that cannot be parsed is no mark
+                ImageOps.exif_transpose(image, in_place=True)
+            flat = _flat(image, channels)
     except DataError:
         raise
-    except Image.DecompressionBombError as error:
-        raise DataError(_too_large(where, "far more")) from error
     except Exception as error:  # Pillow lets through whatever its decoders raise
         raise DataError(
             f"expected a readable PNG or JPEG image at '{where}', got: {one_line(error)}; fetch it again or remove it"
@@ -104,6 +111,26 @@ def pixels(content: bytes, where: str, *, size: int | None, channels: int, crop:
         flat = flat.resize((size, size), Image.Resampling.LANCZOS, box=_box(flat, crop))
     array = np.asarray(flat, np.uint8).reshape(flat.height, flat.width, channels)
     return np.ascontiguousarray(array.transpose(2, 0, 1))
+
+
+@contextmanager
+def opened(content: bytes, formats: Sequence[str], where: str) -> Iterator[Image.Image]:
+    """Open an image of one of these formats, not yet decoded, whose size is known to be what can be.
+
+    Raises:
+        DataError: It is larger. Pillow raises what it likes for what is no image.
+    """
+    with warnings.catch_warnings():
+        # Pillow warns of odd metadata, which is no concern here, and of bombs, which the cap below refuses.
+        warnings.simplefilter("ignore")
+        try:
+            image = Image.open(io.BytesIO(content), formats=tuple(formats))
+        except Image.DecompressionBombError as error:
+            raise DataError(_too_large(where, "far more")) from error
+        with image:
+            if image.width * image.height > MOST_PIXELS or max(image.size) > LONGEST_SIDE:
+                raise DataError(_too_large(where, f"{image.width:,} by {image.height:,}"))
+            yield image
 
 
 def _flat(image: Image.Image, channels: int) -> Image.Image:

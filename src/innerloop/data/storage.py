@@ -26,6 +26,7 @@ import pooch
 from numpy.typing import NDArray
 
 from innerloop.errors import DataError
+from innerloop.plain import read_json
 
 Shape = tuple[int, int, int]
 
@@ -81,6 +82,7 @@ class Prepared:
     content: str
 
 
+LARGEST_INDEX = 1_000_000_000  # bytes of the names of a data set's images
 FORMAT = 2  # of a prepared entry; versions of innerloop with another one keep entries of their own
 
 
@@ -128,13 +130,18 @@ def prepared(
 
 
 def _opened(place: Path, shape: Shape) -> Prepared:
-    index = json.loads((place / "index.json").read_text(encoding="utf-8"))
+    index = read_json(place / "index.json", LARGEST_INDEX)
     if (place / "images.u8").stat().st_size != index["images"] * int(np.prod(shape)):
         raise ValueError("images cut short")
-    labels = np.load(place / "labels.npy", allow_pickle=False)
-    names = json.loads((place / "names.json").read_text(encoding="utf-8"))
+    # Memory-mapped, so that a header that promises more than is there takes no memory.
+    labels = np.array(np.load(place / "labels.npy", mmap_mode="r", allow_pickle=False))
+    names = read_json(place / "names.json", LARGEST_INDEX)
     if not len(labels) == len(names) == index["images"]:
         raise ValueError("labels or names cut short")
+    if labels.dtype != np.int64 or labels.ndim != 1 or not set(np.unique(labels)) <= set(range(len(index["classes"]))):
+        raise ValueError("labels of other classes")
+    if not all(isinstance(each, str) for each in [*names, *index["classes"], index["content"]]):
+        raise ValueError("names that are no text")
     return Prepared(
         np.memmap(place / "images.u8", np.uint8, "c", shape=(index["images"], *shape)),
         tuple(index["classes"]),

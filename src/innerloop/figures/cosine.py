@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from innerloop.analysis.cosine import Separation
 from innerloop.analysis.products import Matrix, Products
+from innerloop.errors import on_one_line
 from innerloop.figures.style import HEIGHT, WIDTH, colour, legend, styled
 
 KINDS = {
@@ -122,7 +123,7 @@ def products(multiplied: Mapping[str, Products], results: Mapping[str, Separatio
 
 def shortened(names: Sequence[str]) -> list[str]:
     """Return class names that fit an axis: without words that all share, all but the last cut to three letters."""
-    words = [name.replace("/", " ").replace("_", " ").split() for name in names]
+    words = [on_one_line(name).replace("/", " ").replace("_", " ").split() for name in names]
     shared = set.intersection(*map(set, words)) if len(words) > 1 else set()
     own = [[word for word in each if word not in shared] or each for each in words]
     return [_fitting(each) for each in own]

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from innerloop.data.episode import Episode, spelled
+from innerloop.errors import on_one_line
 from innerloop.figures.style import WIDTH, show_picture, styled
 
 EDGE, BETWEEN, HEAD, LINE = 0.05, 0.03, 0.24, 0.2  # inches: margin, between images, top line, a class's name
@@ -65,7 +66,7 @@ def _write(axes: Axes, row: int, side: int, heads: Sequence[str], class_names: S
     if class_names is None and row == 0:
         axes.set_title(heads[side], fontsize=9, loc="left", pad=3)
     elif class_names is not None and side == 0:
-        name = class_names[row]
+        name = on_one_line(class_names[row])
         short = name if len(name) <= LONGEST else f"…{name[1 - LONGEST :]}"
         axes.set_title(short, fontsize=8, loc="left", pad=2)
 

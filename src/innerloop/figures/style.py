@@ -1,8 +1,10 @@
 """How every figure looks: one column wide, readable on a phone, colours that colour-blind readers tell apart."""
 
 import io
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+import re
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from math import ceil
 from typing import Any
 
@@ -11,18 +13,23 @@ import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import Formatter, LogFormatter
 from numpy.typing import NDArray
 
+from innerloop.errors import on_one_line
 from innerloop.statistics import Interval
 
 # Okabe and Ito's palette, in the order that keeps neighbours apart for every kind of colour vision.
 COLOURS = ("#d55e00", "#56b4e9", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#000000")
 HATCHES = ("", "//", "..", "xx", "\\\\", "--", "")
 LINES = ("-", "--", "-", "-.", ":", "--", "-")
+RAISED = str.maketrans("0123456789-−", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁻")
 WIDTH, HEIGHT = 4.4, 2.9  # inches; a card of the report is as wide
 SETTINGS: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 9.5,
+    # Names are shown as they are: one with two dollars in it is no formula.
+    "text.parse_math": False,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
@@ -107,7 +114,7 @@ def bars(
 
 def short(name: str, most: int = 11) -> str:
     """Return a class's name as the end that tells it apart from its neighbours: `character07` of a long path."""
-    last = name.rsplit("/", 1)[-1]
+    last = on_one_line(name.rsplit("/", 1)[-1])
     return last if len(last) <= most else f"…{last[1 - most :]}"
 
 
@@ -166,7 +173,7 @@ def colour(index: int) -> str:
 
 def to_png(figure: Figure) -> bytes:
     """Return the figure as PNG, at twice the screen's resolution."""
-    with styled():
+    with _saving(figure):
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png", dpi=200, metadata={"Software": None})
     return buffer.getvalue()
@@ -174,7 +181,7 @@ def to_png(figure: Figure) -> bytes:
 
 def to_pdf(figure: Figure) -> bytes:
     """Return the figure as PDF, for a paper; the same bytes for the same figure."""
-    with styled(), mpl.rc_context({"pdf.fonttype": 42}):
+    with _saving(figure), mpl.rc_context({"pdf.fonttype": 42}):
         buffer = io.BytesIO()
         figure.savefig(buffer, format="pdf", metadata={"CreationDate": None, "Creator": None, "Producer": None})
     return buffer.getvalue()
@@ -182,7 +189,40 @@ def to_pdf(figure: Figure) -> bytes:
 
 def to_svg(figure: Figure) -> str:
     """Return the figure as SVG, the same bytes for the same figure."""
-    with styled():
+    with _saving(figure):
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     return buffer.getvalue()
+
+
+@contextmanager
+def _saving(figure: Figure) -> Iterator[None]:
+    """Draw powers of ten without formulas, and letters that the font does not have as boxes, in silence."""
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            for formatter, put in (
+                (axis.get_major_formatter(), axis.set_major_formatter),
+                (axis.get_minor_formatter(), axis.set_minor_formatter),
+            ):
+                if isinstance(formatter, LogFormatter):
+                    put(_Powers(formatter))
+    with styled(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from")
+        yield
+
+
+class _Powers(Formatter):
+    """Another formatter's numbers, `10⁻²` for what it writes as a formula."""
+
+    def __init__(self, formatter: Formatter) -> None:
+        self._formatter = formatter
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        """Return a tick's label."""
+        shown = str(self._formatter(x, pos)).replace("\\times", "×")
+        shown = re.sub(r"\^\{(.*?)\}", lambda found: found[1].translate(RAISED), shown)
+        return re.sub(r"[${}]|\\mathdefault", "", shown)
+
+    def set_locs(self, locs: Any) -> None:
+        """Tell where the ticks are."""
+        self._formatter.set_locs(locs)

@@ -7,6 +7,7 @@ from textwrap import fill
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from innerloop.errors import on_one_line
 from innerloop.figures.style import COLOURS, HEIGHT, LINES, WIDTH, colour, styled
 from innerloop.figures.training import LABELS
 from innerloop.runs.outcome import Band, Quantity
@@ -100,7 +101,7 @@ def by_value(
             for tick in axes.get_xticklabels():
                 tick.set(rotation=30, horizontalalignment="right", fontsize=7)
         axes.set_xlim(-0.5, len(names) - 0.5)
-        axes.set_xlabel(axis)
+        axes.set_xlabel(on_one_line(axis))
         axes.set_ylabel(ylabel)
         axes.set_ylim(scale * within[0], scale * within[1])
         _legend(figure, list(series))

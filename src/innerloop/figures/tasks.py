@@ -12,6 +12,7 @@ from matplotlib.offsetbox import AnnotationBbox, HPacker, OffsetImage
 
 from innerloop.analysis.tasks import Related, Shown, TaskMap, Tasks
 from innerloop.data.pictures import from_text
+from innerloop.errors import on_one_line
 from innerloop.figures.style import HEIGHT, WIDTH, colour, legend, show_picture, styled
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
@@ -160,6 +161,6 @@ def _rows(related: Related) -> list[tuple[Shown, str]]:
 
 def _name(name: str) -> str:
     """Return a class's name in two short parts, `Gujarati 27` of a long path."""
-    parts = [part for part in name.split("/") if part]
+    parts = [part for part in on_one_line(name).split("/") if part] or [""]
     family = parts[-2].split("_(")[0][:FIRST] if len(parts) > 1 else ""
     return f"{family} {parts[-1].removeprefix('character')[-FIRST:]}".strip()

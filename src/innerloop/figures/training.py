@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
+from innerloop.errors import on_one_line
 from innerloop.figures.style import Curve, curves
 from innerloop.runs import OpenedRun
 
@@ -35,8 +36,8 @@ def together(kind: str, what: str) -> list[tuple[str, str]]:
 
 
 def label(run: OpenedRun) -> str:
-    """Return the run's name as words."""
-    return run.title.replace("-", " ").replace("_", " ")
+    """Return the run's name as words; a folder may have any name."""
+    return on_one_line(run.title.replace("-", " ").replace("_", " "))
 
 
 def measured(run: OpenedRun, kind: str, what: str) -> Curve:

@@ -4,6 +4,7 @@ Self-contained: no script, nothing loaded from anywhere. Text is escaped here or
 """
 
 import base64
+import re
 from collections.abc import Sequence
 from html import escape
 
@@ -32,13 +33,17 @@ td.best { font-weight: 700; }
 .small { font-size: .88rem; color: #444; }
 pre { background: #f6f6f6; padding: .8rem; border-radius: .5rem; font-size: .8rem; white-space: pre-wrap; }
 """
+# What no text needs: control characters, marks that turn the rest of a line round, halves of letters.
+ODD = re.compile(
+    "[^\t\n -~\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]|[\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]"
+)
 # The page may show what it carries and nothing else: a browser refuses any request it would make.
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
 def document(title: str, body: Sequence[str]) -> str:
     """Return a whole page of parts that are markup already; empty ones are left out."""
-    return (
+    page = (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -46,6 +51,11 @@ def document(title: str, body: Sequence[str]) -> str:
         + "\n".join(part for part in body if part)
         + "\n</body></html>\n"
     )
+    return _visible(page)
+
+
+def _visible(text: str) -> str:
+    return ODD.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def section(title: str, cards: Sequence[str], note: str = "") -> str:
@@ -55,7 +65,7 @@ def section(title: str, cards: Sequence[str], note: str = "") -> str:
 
 def card(svg: str, caption: str, alternative: str) -> str:
     """Return a figure with its caption, the drawing inside the page."""
-    data = base64.b64encode(svg.encode()).decode()
+    data = base64.b64encode(_visible(svg).encode()).decode()
     return (
         f'<figure><img src="data:image/svg+xml;base64,{data}" alt="{escape(alternative)}">'
         f"<figcaption>{escape(caption)}</figcaption></figure>"

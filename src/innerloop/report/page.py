@@ -1,6 +1,7 @@
 """Results to one self-contained HTML page: no script, nothing loaded from anywhere, every string escaped."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from html import escape
 from typing import Any
@@ -12,7 +13,7 @@ from innerloop.data.episode import spelled
 from innerloop.data.family import Family
 from innerloop.data.sampler import draw
 from innerloop.data.split import TRAIN
-from innerloop.errors import InnerloopError
+from innerloop.errors import InnerloopError, RunError, on_one_line
 from innerloop.figures import episode as episode_figure
 from innerloop.figures import training as training_figure
 from innerloop.figures.registry import FIGURES
@@ -34,16 +35,21 @@ def render(runs: Sequence[OpenedRun], title: str = "innerloop report") -> str:
         runs: Opened runs, in the order they are to be shown in.
         title: The page's heading.
     """
+    labels = [training_figure.label(run) for run in runs]
     tests = taken_by(runs)
+    with fitting("evaluations", labels, "evaluate again"):
+        lead, episodes, tables = _lead(runs, tests), _episodes(tests), [table(test) for test in tests]
+    with fitting("histories", labels, "restore history.jsonl, or train again"):
+        curves, parts, cosines = _curves(runs), _contrast(runs), _cosines(runs)
     body = [
         f"<h1>{escape(title)}</h1>",
-        _lead(runs, tests),
+        lead,
         interfered({training_figure.label(run): run for run in runs}),
-        _episodes(tests),
-        _curves(runs),
-        *(table(test) for test in tests),
-        _contrast(runs),
-        _cosines(runs),
+        episodes,
+        curves,
+        *tables,
+        parts,
+        cosines,
         *explained({training_figure.label(run): run for run in runs}),
         _provenance(runs),
     ]
@@ -62,6 +68,7 @@ def _lead(runs: Sequence[OpenedRun], tests: list[Test]) -> str:
         learners = f"{len(runs)} learners ({what}) that differ in what happens to their head alone"
     else:
         learners = f"{len(runs)} learners"
+    learners = escape(learners)
     said = sentences.comparison(tests[0].results) if tests else ""
     where = f" {escape(capital(tests[0].title))}: {escape(said[0].lower() + said[1:])}" if said else ""
     return f'<p class="lead">{learners}: {listed(names)}.{where}</p>'
@@ -238,17 +245,44 @@ def explained(runs: Mapping[str, OpenedRun], names: Collection[str] = tuple(ANAL
         results: dict[str, Any] = {
             label: from_values(ANALYSES[kept.analysis].result, kept.values) for label, kept in by_run.items()
         }
-        told = SECTIONS[first.analysis]
-        captions = told.captions(results)
-        cards = [
-            card(to_svg(figure), captions[name], f"{told.title}: {name}")
-            for name, figure in FIGURES[first.analysis](results).items()
-        ]
-        sections.append(
-            f"<h2>{escape(told.title)}</h2>{_paragraphs(told.say(results))}"
-            f'<div class="grid">{"".join(cards)}</div><p class="small">{escape(_conditions(by_run, runs))}</p>'
-        )
+        with fitting(f"results of {first.analysis}", by_run, "explain again"):
+            sections.append(_told(first.analysis, results, _conditions(by_run, runs)))
     return sections
+
+
+def _told(analysis: str, results: Mapping[str, Any], conditions: str) -> str:
+    told = SECTIONS[analysis]
+    captions = told.captions(results)
+    cards = [
+        card(to_svg(figure), captions[name], f"{told.title}: {name}")
+        for name, figure in FIGURES[analysis](results).items()
+    ]
+    return (
+        f"<h2>{escape(told.title)}</h2>{_paragraphs(told.say(results))}"
+        f'<div class="grid">{"".join(cards)}</div><p class="small">{escape(conditions)}</p>'
+    )
+
+
+@contextmanager
+def fitting(what: str, runs: Iterable[str], cure: str) -> Iterator[None]:
+    """Refuse values that are of the right kinds and do not fit one another, which shows only when they are told.
+
+    Args:
+        what: Values of what.
+        runs: Labels of the runs whose files they stand in.
+        cure: What to do.
+
+    Raises:
+        RunError: They do not.
+    """
+    try:
+        yield
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RuntimeError) as error:
+        said = on_one_line(f"{type(error).__name__}: {error}", 300, 50)
+        raise RunError(
+            f"expected {what} that can be told, got values in {listed([repr(run) for run in runs])} that do not fit "
+            f"one another ({said}); {cure}"
+        ) from error
 
 
 def _paragraphs(said: str) -> str:

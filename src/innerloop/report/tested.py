@@ -106,9 +106,8 @@ def _note(test: Test, sample: Evaluation, alike: bool) -> str:
     made = "" if sample.head == "params" else f", {HEADS[sample.head]}"
     way = f"{made}, {adapted(sample)}" if alike else ", each learner's own way of adapting"
     return (
-        f"{measured}, mean and 95% interval over {len(sample.as_trained)} episodes with "
-        f"{sample.shape.n_queries} queries a class, {sample.source}{way}, {listed(checkpoints)} checkpoint. "
-        f"{normalised}"
+        f"{measured}, mean and 95% interval over {len(sample.as_trained)} episodes with {sample.shape.n_queries} "
+        f"queries a class, {escape(f'{sample.source}{way}, {listed(checkpoints)}')} checkpoint. {normalised}"
     )
 
 

@@ -9,11 +9,13 @@ from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
 from innerloop.errors import RunError
+from innerloop.plain import parse_json
 from innerloop.runs.files import make_folder, write_whole
 
 FORMAT = 1
@@ -43,11 +45,15 @@ def read(place: Path, about: About) -> Tensor:
         RunError: There is none, it is damaged, or it was made of something else than these words say.
     """
     try:
+        if not place.is_file():
+            raise ValueError("no file")  # opening a pipe would wait for somebody to write into it
         with safe_open(place, framework="pt") as file:
-            words = json.loads((file.metadata() or {})["innerloop"])
+            words = parse_json((file.metadata() or {})["innerloop"])
             if words["format"] != FORMAT:
                 raise ValueError("another format")
             theirs, vectors = dict(words["about"]), file.get_tensor("vectors")
+        if vectors.ndim != 2 or vectors.dtype != torch.float32 or not bool(torch.isfinite(vectors).all()):
+            raise ValueError("other vectors than finite ones of float32")
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         raise RunError(
             f"expected a bank of tasks at '{place}', got something else ({' '.join(str(error).split())}); leave "
@@ -56,8 +62,8 @@ def read(place: Path, about: About) -> Tensor:
     for name, own in about.items():
         if theirs.get(name) != own:
             raise RunError(
-                f"expected a bank whose {name} is {own}, got one whose {name} is {theirs.get(name)} at '{place}'; use "
-                "one of the same model and settings, or leave bank_from out and one is made"
+                f"expected a bank whose {name} is {own}, got one whose {name} is {theirs.get(name)} at "
+                f"'{place}'; use one of the same model and settings, or leave bank_from out and one is made"
             )
     found: Tensor = vectors
     return found

@@ -15,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from innerloop.errors import DamagedError, RunError
+from innerloop.plain import parse_json
 from innerloop.runs.files import write_whole
 from innerloop.shapes import Params
 from innerloop.training import State
@@ -64,8 +65,10 @@ def read_checkpoint(place: Path) -> tuple[State, Best]:
         RunError: It is missing, or of another format.
     """
     try:
+        if place.exists() and not place.is_file():
+            raise ValueError("something else than a file")  # a pipe would never end
         with safe_open(place, framework="pt") as file:
-            about = json.loads((file.metadata() or {})["innerloop"])
+            about = parse_json((file.metadata() or {})["innerloop"], finite=False)
             if about["format"] not in (WITHOUT_DIGEST, FORMAT):
                 raise RunError(
                     f"expected a checkpoint of format {FORMAT} at '{place}', got {about['format']!r}; "
@@ -77,7 +80,7 @@ def read_checkpoint(place: Path) -> tuple[State, Best]:
         return _state(about, tensors), Best(float(about["best_score"]), int(about["best_step"]))
     except FileNotFoundError as error:
         raise RunError(f"expected a checkpoint at '{place}', got none; train the run first") from error
-    except (SafetensorError, OSError, LookupError, TypeError, ValueError, OverflowError, RecursionError) as error:
+    except (SafetensorError, OSError, LookupError, TypeError, ValueError, OverflowError) as error:
         raise DamagedError(
             f"expected a whole checkpoint at '{place}', got a damaged one ({' '.join(str(error).split())[:200]}); "
             "restore it, delete it to go on from the one before, or train again"

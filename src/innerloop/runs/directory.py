@@ -24,7 +24,7 @@ from typing import Any
 
 from innerloop.errors import RunError
 from innerloop.runs import lock
-from innerloop.runs.files import drafts, write_whole, written_as
+from innerloop.runs.files import drafts, name_of, write_whole, written_as
 from innerloop.runs.recipe import Recipe, fingerprint, to_yaml
 
 FORMAT = 2  # of the folder; of 1 were runs with one checkpoint, `last.safetensors`, and no digests
@@ -47,7 +47,8 @@ class RunDirectory:
 
     def evaluation(self, *facts: object) -> Path:
         """Return where the evaluation that these facts tell apart from others is kept."""
-        return self.folder / f"evaluation-{'-'.join(str(fact).replace(' ', '-') for fact in facts)}.json"
+        name = "-".join(["evaluation", *(str(fact).replace(" ", "-") for fact in facts)])
+        return self.folder / f"{name_of(name)}.json"
 
     @property
     def is_free(self) -> bool:

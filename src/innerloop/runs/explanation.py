@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from innerloop.data import DataConfig
-from innerloop.data.episode import EpisodeShape, shape_of, spelled
-from innerloop.errors import RunError
-from innerloop.runs.files import write_whole
+from innerloop.data.episode import EpisodeShape, spelled
+from innerloop.errors import ConfigError, RunError
+from innerloop.plain import LARGEST_RESULTS, made, read_json
+from innerloop.runs.files import name_of, write_whole
 
 FOLDER, RESULT = "explained", "result.json"
 FORMAT = 1
@@ -68,7 +69,7 @@ class KeptExplanation:
             *(f"{name} {_short(value)}" for name, value in self.settings.items()),
             self.checkpoint,
         )
-        return "-".join(str(fact).replace(" ", "-").replace(",", "") for fact in facts)
+        return name_of("-".join(str(fact).replace(" ", "-").replace(",", "") for fact in facts))
 
 
 def _short(value: Any) -> str:
@@ -103,10 +104,12 @@ def kept_in(folder: Path) -> list[KeptExplanation]:
 
 def _read(place: Path) -> KeptExplanation:
     try:
-        values = json.loads(place.read_text(encoding="utf-8"))
-        if values.pop("format") != FORMAT:
+        values = read_json(place, LARGEST_RESULTS)
+        if not isinstance(values, dict) or values.pop("format", None) != FORMAT:
             raise ValueError("another format")
-        shape = shape_of(values["shape"])
-        return KeptExplanation(**{**values, "data": DataConfig(**values["data"]), "shape": shape})
-    except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
+        named = {each: values.get(each) for each in ("settings", "values")}
+        if not all(isinstance(each, dict) for each in named.values()):
+            raise ValueError("settings and values that have no names")
+        return made(KeptExplanation, values, ready=named)
+    except (OSError, ValueError, ConfigError) as error:
         raise RunError(f"expected an explanation in '{place}', got something else ({error}); explain again") from error

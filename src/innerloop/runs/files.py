@@ -3,11 +3,21 @@
 import os
 import re
 from contextlib import suppress
+from hashlib import sha256
 from pathlib import Path
 
 from innerloop.errors import RunError
 
 DRAFT = re.compile(r"\.(?P<name>.+)-\d+")
+LONGEST = 220  # bytes of a name, with room for an ending and for a draft's beside it
+
+
+def name_of(text: str) -> str:
+    """Return a text as the name of one file: as it is where it can be one, else without what leads elsewhere."""
+    if text and text.isprintable() and not re.search(r"^\.|[/\\]", text) and len(text.encode()) <= LONGEST:
+        return text
+    kept = re.sub(r"[^\w.+-]|^\.+", "_", text, flags=re.ASCII)[: LONGEST - 9]
+    return f"{kept}-{sha256(text.encode('utf-8', 'backslashreplace')).hexdigest()[:8]}"
 
 
 def write_whole(place: Path, content: bytes | str) -> None:

@@ -24,7 +24,9 @@ import yaml
 from yaml.constructor import ConstructorError
 
 from innerloop.errors import ConfigError, InnerloopError, did_you_mean, unknown_name
-from innerloop.runs.recipe import Recipe, from_values, from_yaml
+from innerloop.plain import LARGEST_SETTINGS, YamlLoader, parse_yaml, quoted, read_text
+from innerloop.runs.files import name_of
+from innerloop.runs.recipe import UNFIT, Recipe, from_values, from_yaml
 
 Settings = dict[str, Any]
 NAME = re.compile(r"[\w+-][\w.+-]{0,39}")
@@ -116,11 +118,11 @@ def read(place: Path) -> tuple[Grid, Recipe]:
     Raises:
         ConfigError: One of both is missing or is not what it should be.
     """
-    grid = from_text(_text(place, "grid"), str(place))
+    grid = from_text(text_of(place, "grid"), str(place))
     if grid.recipe is None:
         return grid, Recipe()
     base = place.parent / grid.recipe
-    return grid, from_yaml(_text(base, f"recipe (named in '{place}', relative to it)"), str(base))
+    return grid, from_yaml(text_of(base, f"recipe (named in '{place}', relative to it)"), str(base))
 
 
 def from_text(text: str, where: str) -> Grid:
@@ -130,7 +132,7 @@ def from_text(text: str, where: str) -> Grid:
         ConfigError: It is no YAML, has unknown keys, or values that are not what they should be.
     """
     try:
-        values = yaml.load(text, _Names)
+        values = parse_yaml(text, _Names)
         if not isinstance(values, dict):
             raise ConfigError(f"expected a grid by name in '{where}', got {_kind(values)}; begin with `axes:`")
         known = [each.name for each in fields(Grid)]
@@ -144,8 +146,8 @@ def from_text(text: str, where: str) -> Grid:
             if key in present:
                 present[key] = _listed(present[key], key, kind, usual)
         return dacite.from_dict(Grid, present, dacite.Config(strict=True))
-    except (yaml.YAMLError, dacite.DaciteError, ValueError) as error:
-        raise ConfigError(f"expected a grid in '{where}', got: {' '.join(str(error).split())}; correct it") from error
+    except UNFIT as error:
+        raise ConfigError(f"expected a grid in '{where}', got: {error}; correct it") from error
 
 
 def _axes(axes: Any, where: str) -> Any:
@@ -163,7 +165,7 @@ def _axes(axes: Any, where: str) -> Any:
 def _listed(values: Any, key: str, kind: type, usual: str) -> tuple[Any, ...]:
     if not isinstance(values, list) or any(type(each) is not kind for each in values):
         what = "whole numbers" if kind is int else "names"
-        raise ConfigError(f"expected {key} as a list of {what}, got {values!r}; {usual} is one")
+        raise ConfigError(f"expected {key} as a list of {what}, got {quoted(values)}; {usual} is one")
     return tuple(values)
 
 
@@ -184,7 +186,7 @@ def cells(grid: Grid, base: Recipe, name: str = "recipe") -> list[Cell]:
         settings = dict(grid.set)
         for _, changes in chosen:
             settings |= changes
-        folder = "-".join(values.values()) or name
+        folder = name_of("-".join(values.values()) or name)
         crossed.append(Cell(folder, values, settings, _changed(base, settings, folder)))
     _refuse_alike(crossed)
     return crossed
@@ -219,9 +221,8 @@ def _changed(base: Recipe, settings: Settings, cell: str) -> Recipe:
         return from_values(values)
     except InnerloopError as error:
         raise ConfigError(f"cell '{cell}': {error}") from error
-    except (dacite.DaciteError, ValueError, TypeError) as error:
-        said = " ".join(str(error).split())
-        raise ConfigError(f"expected other values in cell '{cell}', got: {said}; correct its settings") from error
+    except UNFIT as error:
+        raise ConfigError(f"expected other values in cell '{cell}', got: {error}; correct its settings") from error
 
 
 def _refuse_alike(crossed: list[Cell]) -> None:
@@ -238,7 +239,7 @@ def _refuse_alike(crossed: list[Cell]) -> None:
             raise ConfigError(f"expected another name than '{cell.name}', which a sweep's folder has; rename the value")
 
 
-class _Names(yaml.SafeLoader):
+class _Names(YamlLoader):
     """YAML whose names are read as they are written (`no` and `0.10` are names here, not values), each once."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: ARG002
@@ -253,12 +254,17 @@ class _Names(yaml.SafeLoader):
         return {key.value: self.construct_object(value, deep=True) for key, value in node.value}
 
 
-def _text(place: Path, what: str) -> str:
+def text_of(place: Path, what: str) -> str:
+    """Return the text in a file that people write; `what` it should be is said in errors.
+
+    Raises:
+        ConfigError: There is none.
+    """
     try:
-        return place.read_text(encoding="utf-8")
+        return read_text(place, LARGEST_SETTINGS)
     except FileNotFoundError as error:
         raise ConfigError(f"expected a {what} in '{place}', got no such file; name a YAML file") from error
-    except (OSError, UnicodeError) as error:
+    except (OSError, ValueError) as error:
         raise ConfigError(f"expected a {what} in '{place}', got: {error}; name a YAML file") from error
 
 

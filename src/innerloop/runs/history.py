@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from innerloop.errors import RunError
+from innerloop.plain import parse_json
 from innerloop.runs.files import write_whole
 
 Record = dict[str, Any]
@@ -43,7 +44,7 @@ def read(place: Path) -> list[Record]:
                     ) from why
                 try:
                     records.append(_record(line))
-                except (ValueError, RecursionError) as error:
+                except ValueError as error:
                     damaged = number, error
     except FileNotFoundError:
         return []
@@ -53,7 +54,7 @@ def read(place: Path) -> list[Record]:
 
 
 def _record(line: bytes) -> Record:
-    record = json.loads(line)
+    record = parse_json(line.decode(), finite=False)
     if not isinstance(record, dict):
         raise ValueError("no record of a step")
     if type(record.get("step")) is not int or record["step"] < 0:

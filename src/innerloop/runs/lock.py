@@ -17,6 +17,7 @@ except ImportError:  # not a POSIX system
     fcntl = None  # type: ignore[assignment]
 
 from innerloop.errors import RunError, RunWarning
+from innerloop.plain import parse_json
 
 NAME = "lock"
 
@@ -106,7 +107,7 @@ def _own() -> str:
 def _told(file: int) -> str:
     """Say who holds a lock, by what it wrote into the file."""
     try:
-        owner = json.loads(os.pread(file, 1000, 0))
+        owner = parse_json(os.pread(file, 1000, 0).decode())
         return f"process {int(owner['process'])} on {owner['machine']!s:.80} since {owner['since']!s:.40}"
-    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+    except (OSError, ValueError, LookupError, TypeError):
         return "another process"

@@ -14,6 +14,7 @@ from innerloop.data.family import Family
 from innerloop.data.manifest import Manifest
 from innerloop.data.split import Split
 from innerloop.errors import ConfigError, RunError
+from innerloop.plain import LARGEST_RESULTS, LARGEST_SETTINGS, made, parse_json, read_text
 from innerloop.runs import explanation, history, saves, snapshots
 from innerloop.runs.checkpoint import read_checkpoint
 from innerloop.runs.directory import FORMAT, RunDirectory
@@ -176,7 +177,7 @@ def open_run(folder: str | Path) -> OpenedRun:
     _refuse_newer(directory, about)
     return OpenedRun(
         directory,
-        from_yaml(_text(directory.recipe), str(directory.recipe)),
+        from_yaml(_text(directory.recipe, LARGEST_SETTINGS), str(directory.recipe)),
         history.read(directory.history),
         about,
         directory.folder.resolve().name,
@@ -195,15 +196,15 @@ def _refuse_newer(directory: RunDirectory, about: dict[str, Any]) -> None:
 def _kept(place: Path) -> KeptEvaluation:
     values = _json(place)
     try:
-        evaluation = Evaluation.from_json(values["evaluation"])
-        return KeptEvaluation(values["command"], values["checkpoint"], DataConfig(**values["data"]), evaluation)
-    except (KeyError, TypeError, ValueError) as error:
+        evaluation = Evaluation.from_json(values.pop("evaluation", None))
+        return made(KeptEvaluation, values, ready={"evaluation": evaluation})
+    except (ValueError, ConfigError) as error:
         raise RunError(f"expected an evaluation in '{place}', got something else ({error}); evaluate again") from error
 
 
 def _json(place: Path) -> dict[str, Any]:
     try:
-        values: dict[str, Any] = json.loads(_text(place))
+        values: dict[str, Any] = parse_json(_text(place, LARGEST_RESULTS))
     except ValueError as error:
         raise RunError(f"expected JSON in '{place}', got: {error}; delete the file and make it again") from error
     if not isinstance(values, dict):
@@ -211,8 +212,8 @@ def _json(place: Path) -> dict[str, Any]:
     return values
 
 
-def _text(place: Path) -> str:
+def _text(place: Path, largest: int) -> str:
     try:
-        return place.read_text(encoding="utf-8")
-    except (OSError, UnicodeError) as error:
+        return read_text(place, largest)
+    except (OSError, ValueError) as error:
         raise RunError(f"expected text in '{place}', got: {error}; restore the file or make it again") from error

@@ -27,10 +27,13 @@ from innerloop.errors import ConfigError, one_of
 from innerloop.inner import InnerLoop, Start
 from innerloop.models import ModelConfig
 from innerloop.models import build as build_learner
+from innerloop.plain import parse_yaml
 from innerloop.seeds import derived_seed, generator
 from innerloop.training import EvaluationConfig, State, TrainingConfig, initial_state
 
 Probes = Literal["validation", "training"]
+# All that values of other types than a setting's end in, out of dacite or the checks of the configurations.
+UNFIT = (dacite.DaciteError, ValueError, TypeError, AttributeError, ArithmeticError, LookupError)
 
 
 @dataclass(frozen=True)
@@ -312,12 +315,12 @@ def from_yaml(text: str, where: str) -> Recipe:
         ConfigError: It is no YAML, has unknown keys, or values that are not what they should be.
     """
     try:
-        values = yaml.safe_load(text) or {}
+        values = parse_yaml(text) or {}
         if not isinstance(values, dict):
             raise ConfigError(f"expected settings by name in '{where}', got {type(values).__name__}; correct it")
         return from_values(values)
-    except (yaml.YAMLError, dacite.DaciteError, ValueError) as error:
-        raise ConfigError(f"expected a recipe in '{where}', got: {' '.join(str(error).split())}; correct it") from error
+    except UNFIT as error:
+        raise ConfigError(f"expected a recipe in '{where}', got: {error}; correct it") from error
 
 
 def from_values(values: dict[str, Any]) -> Recipe:

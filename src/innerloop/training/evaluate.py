@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from innerloop.algorithms import Algorithm
-from innerloop.data.episode import Episode, EpisodeShape, shape_of, stacked
+from innerloop.data.episode import Episode, EpisodeShape, stacked
 from innerloop.data.family import Family
 from innerloop.data.sampler import Choice, check, draw, gather
 from innerloop.data.split import Split
@@ -20,6 +20,7 @@ from innerloop.engine import Chosen, Engine, EngineConfig
 from innerloop.errors import ConfigError, DivergedError, one_of
 from innerloop.inner import LearnedRates, Start, accuracy
 from innerloop.params import zeroed
+from innerloop.plain import made, number
 from innerloop.shapes import Params
 from innerloop.statistics import Interval, mean_interval
 
@@ -148,12 +149,29 @@ class Evaluation:
         }
 
     @classmethod
-    def from_json(cls, values: dict[str, Any]) -> "Evaluation":
-        """Read back what `to_json` gave."""
-        arrays = {arm: np.asarray(values[arm], dtype=np.float64) for arm in ("as_trained", "zeroed")}
-        if any(each.ndim != 2 or not each.size for each in arrays.values()):
-            raise ValueError("no measure by episode and step")
-        return cls(**{**values, **arrays, "shape": shape_of(values["shape"])})
+    def from_json(cls, values: Any) -> "Evaluation":
+        """Read back what `to_json` gave.
+
+        Raises:
+            ValueError: It is something else.
+        """
+        if not isinstance(values, dict):
+            raise ValueError("no evaluation by name")
+        arms = {arm: _by_step(values.get(arm)) for arm in ("as_trained", "zeroed")}
+        if len({each.shape for each in arms.values()}) > 1:
+            raise ValueError("another number of episodes or steps with the head zeroed")
+        return made(cls, values, ready=arms)
+
+
+def _by_step(rows: Any) -> NDArray[np.float64]:
+    """Return a measure that was read, [episode step]."""
+    try:
+        found = np.asarray([[number(each) for each in row] for row in rows], np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"no numbers by episode and step: {error}") from error
+    if found.ndim != 2 or not found.size:
+        raise ValueError("no measure by episode and step")
+    return found
 
 
 def evaluate(
