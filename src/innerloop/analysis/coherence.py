@@ -39,7 +39,7 @@ from innerloop.engine.choice import cores
 from innerloop.engine.workers import Workers
 from innerloop.errors import ConfigError, DataError, DivergedError
 from innerloop.inner import accuracy, final_gradient
-from innerloop.params import first_nonfinite, select
+from innerloop.params import first_nonfinite, flat, select
 from innerloop.runs import Recipe
 from innerloop.shapes import Params
 from innerloop.statistics import Interval, mean_interval
@@ -248,16 +248,16 @@ def _of_task(params: Params, own: Algorithm, probe: Probe) -> OfTask:
     exact = {name: value.double() for name, value in start.items()}
     moving = [name for name in names if name in own.names] or names
     slope, _ = final_gradient(lambda here: own.support_loss({**exact, **here}, support), select(exact, moving))
-    if first_nonfinite({"slope": _flat(slope), "loss": loss, "logits": logits}):
+    if first_nonfinite({"slope": flat(slope), "loss": loss, "logits": logits}):
         raise DivergedError(
             f"expected finite losses and slopes, got others in episode {probe.number}; try a smaller inner_lr"
         )
     return OfTask(
         accuracy(logits, probe.episode.query.targets).item(),
         loss.item(),
-        _flat({name: adapted[name].double() - exact[name] for name in names}),
-        _flat(slope),
-        _flat(select(slope, own.learner.head_names & own.names)),
+        flat({name: adapted[name].double() - exact[name] for name in names}),
+        flat(slope),
+        flat(select(slope, own.learner.head_names & own.names)),
         *_at_head(own, exact, probe),
     )
 
@@ -353,7 +353,3 @@ def _gap(later: Sequence[float], earlier: Sequence[float], points: int) -> Inter
     if points < 2 or not pairs:
         return None
     return mean_interval([one - other for one, other in pairs])
-
-
-def _flat(params: Params) -> Tensor:
-    return torch.cat([value.flatten() for value in params.values()]) if params else torch.zeros(0)
