@@ -5,6 +5,7 @@ from safetensors.torch import load_file, save_file
 
 from innerloop.analysis import ANALYSES
 from innerloop.analysis.values import from_values
+from innerloop.cli import explain
 from innerloop.data import load
 from innerloop.runs import open_run
 
@@ -108,7 +109,9 @@ def test_the_head_is_read_beside_the_centres_of_the_classes_trained_on_whatever_
     assert "The adapted head: what it is" in (trained.folder / "head.html").read_text()
 
 
-def test_confidence_learns_at_home_and_is_tried_on_other_data(trained):
+def test_confidence_learns_at_home_which_is_loaded_once_and_is_tried_on_other_data(trained, monkeypatch):
+    loaded = []
+    monkeypatch.setattr(explain, "load", lambda *given: loaded.append(given) or load(*given))
     few = (
         "--confidence.fitted=8",
         "--confidence.calibrated=10",
@@ -120,6 +123,7 @@ def test_confidence_learns_at_home_and_is_tried_on_other_data(trained):
     (kept,) = (each for each in run.explanations() if each.analysis == "confidence")
     found = from_values(ANALYSES["confidence"].result, kept.values)
     assert (found.home, found.source, found.is_home) == ("typeface (validation)", "digits (test)", False)
+    assert len(loaded) == 1
     assert "validation tasks  28/28" in said
     assert "tasks of digits (test)" in said
     (level,) = found.levels

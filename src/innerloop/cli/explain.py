@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from innerloop.cli.places import command_line
 from innerloop.cli.progress import console, counted, watched
 from innerloop.data import DataConfig, load
 from innerloop.data.episode import EpisodeShape
-from innerloop.data.split import TEST
+from innerloop.data.split import TEST, DataSet
 from innerloop.errors import ConfigError, InnerloopError, unknown_name
 from innerloop.figures.registry import FIGURES
 from innerloop.figures.style import to_pdf, to_png, to_svg
@@ -132,6 +133,11 @@ def explained(
     tested = how.applied_to(trained)
     if ANALYSES[name].episodes:
         probes(split, shape, seed, ())  # what cannot be drawn is refused before the bar appears
+
+    @cache
+    def home() -> DataSet:
+        return load(opened.recipe.data, watched)
+
     subject = Subject(
         trained,
         tested,
@@ -139,7 +145,7 @@ def explained(
         lambda: probes(split, shape, seed, counted(bar or name, episodes)),
         opened,
         state,
-        lambda own: load(opened.recipe.data, watched).split(own),
+        lambda own: home().split(own),
         split,
         shape,
         watched,
