@@ -148,6 +148,7 @@ explain: [contrast]
 
 
 @pytest.mark.parametrize("at_test", ["", ", evaluation.inner_steps: 2"])  # contrast looks at the loop of training
+@pytest.mark.usefixtures("svg_alone")
 def test_runs_are_explained_once_and_one_that_diverges_stops_no_other(commands, at_test):
     write(commands.folder, EXPLAINED.replace("record.cosine: 0", f"record.cosine: 0{at_test}"))
     said = commands("sweep", "grid.yaml", "--out=sweep")
@@ -166,6 +167,7 @@ def test_runs_are_explained_once_and_one_that_diverges_stops_no_other(commands, 
     assert cells[1]["runs"][0]["explained"][0]["analysis"] == "contrast"
 
 
+@pytest.mark.usefixtures("svg_alone")
 def test_runs_that_are_there_are_asked_something_else_without_training_them_anew(commands):
     few = "axes: {rate: {slow: {inner.lr: 0.1}}}\nset: {training.steps: 1, record.contrast: 0, record.cosine: 0}\n"
     write(commands.folder, f"recipe: base.yaml\n{few}")
@@ -249,6 +251,7 @@ analyses: {inner_lr.most: 1, inner_lr.rates: [-1, 1]}
 """
 
 
+@pytest.mark.usefixtures("svg_alone")
 def test_rates_of_training_are_crossed_with_those_of_adaptation_by_an_analysis_with_settings(commands):
     write(commands.folder, RATES)
     said = commands("sweep", "grid.yaml", "--out=sweep")

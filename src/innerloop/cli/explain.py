@@ -1,6 +1,6 @@
 """`innerloop explain`: measure why a trained learner does what it does, and keep numbers and figures in its run."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
@@ -28,6 +28,7 @@ from innerloop.runs.files import write_whole
 from innerloop.training import EvaluationConfig
 
 ALL = "all"
+FORMATS: dict[str, Callable[[Any], str | bytes]] = {"svg": to_svg, "pdf": to_pdf, "png": to_png}
 
 
 def parser() -> ArgumentParser:
@@ -173,14 +174,14 @@ def explained(
 
 
 def written(opened: OpenedRun, kept: KeptExplanation, result: Any) -> Path:
-    """Write the result and its figures, each as SVG, PDF and PNG, and return where."""
+    """Write the result and its figures, each in every format, and return where."""
     place = keep_explanation(opened.directory.folder, kept)
     write_figures(place.parent, FIGURES[kept.analysis]({label(opened): result}))
     return place.parent
 
 
 def write_figures(folder: Path, figures: Mapping[str, Any]) -> None:
-    """Write figures by name, each as SVG, PDF and PNG."""
+    """Write figures by name, each in every format."""
     for name, figure in figures.items():
-        for ending, turned in (("svg", to_svg), ("pdf", to_pdf), ("png", to_png)):
+        for ending, turned in FORMATS.items():
             write_whole(folder / f"{name}.{ending}", turned(figure))
