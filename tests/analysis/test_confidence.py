@@ -154,6 +154,9 @@ def test_odd_settings_and_worlds_are_refused():
         ({"levels": (1.0,)}, "expected levels between 0 and 1, got 1"),
         ({"levels": ()}, "got none"),
         ({"fitted": 1}, "expected fitted of at least 2"),
+        ({"calibrated": 0}, "expected calibrated of at least 1"),
+        ({"held_out": 0}, "expected held_out of at least 1"),
+        ({"classes": 1}, "expected classes of at least 2"),
         ({"bank": 3}, "expected a bank of at least 32"),
         ({"per_class": -1}, "expected per_class of at least 0"),
     ):

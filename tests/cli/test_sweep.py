@@ -170,7 +170,8 @@ def test_runs_are_explained_once_and_one_that_diverges_stops_no_other(commands, 
 @pytest.mark.usefixtures("svg_alone")
 def test_runs_that_are_there_are_asked_something_else_without_training_them_anew(commands):
     few = "axes: {rate: {slow: {inner.lr: 0.1}}}\nset: {training.steps: 1, record.contrast: 0, record.cosine: 0}\n"
-    write(commands.folder, f"recipe: base.yaml\n{few}")
+    first = "evaluate: false\nexplain: [head_memory]\nanalyses: {head_memory.tried: 0}\n"
+    write(commands.folder, f"recipe: base.yaml\n{few}{first}")
     commands("sweep", "grid.yaml", "--out=sweep")
     history = commands.folder / "sweep" / "slow" / "seed-0" / "history.jsonl"
     before = history.stat().st_mtime_ns
@@ -178,6 +179,7 @@ def test_runs_that_are_there_are_asked_something_else_without_training_them_anew
     commands("sweep", "grid.yaml", "--out=sweep")
     assert history.stat().st_mtime_ns == before
     assert list(history.parent.glob("explained/cosine*/result.json"))
+    assert len(open_run(history.parent).evaluations()) == 1
     assert "explain: [cosine]" in (commands.folder / "sweep" / "grid.yaml").read_text()
 
 
@@ -218,6 +220,10 @@ def test_a_grid_that_is_not_there_and_a_place_that_nobody_named_are_one_line(com
 def test_another_grids_folder_and_anybody_elses_are_left_as_they_are(whole, commands):
     write(whole.folder, GRID.replace("[0, 1]", "[0, 2]"))
     assert "got another one (its seeds differ)" in whole.refused("sweep", "grid.yaml", "--out=sweep")
+    write(whole.folder, GRID.replace("inner.steps: 2", "inner.steps: 3"))
+    assert "got another one (its axes differ)" in whole.refused("sweep", "grid.yaml", "--out=sweep")
+    write(whole.folder, GRID + "set: {training.tasks: 3}\n")
+    assert "got another one (its set differ)" in whole.refused("sweep", "grid.yaml", "--out=sweep")
     write(whole.folder, "# a comment is no change\n" + GRID, BASE.replace("tasks: 2", "tasks: 3"))
     assert "got training.tasks 2 there and 3 here" in whole.refused("sweep", "grid.yaml", "--out=sweep")
     write(whole.folder)
