@@ -17,7 +17,7 @@ from innerloop.data import load
 from innerloop.data.episode import Episode, Examples
 from innerloop.data.sampler import draw
 from innerloop.engine import cores
-from innerloop.engine.workers import Workers
+from innerloop.engine.workers import of_slopes_and_bends
 from innerloop.params import select
 from innerloop.runs import open_run
 from innerloop.seeds import generator
@@ -38,18 +38,16 @@ def main() -> None:
     episode = draw(split, run.recipe.episode, 0, 0)
     adapted = tested.adapt(state.params, episode.support).adapted
     own = select(adapted, tested.learner.names)
-    quick = Workers(replace(tested, learner=tested.learner.pooled()), cores())
+    quick, bending = of_slopes_and_bends(tested, cores())
     places = spaced(-1.0, 1.0, options.points)
     start = time.perf_counter()
     plane = random_plane(adapted, own, generator(0, "benchmark"))
     over_plane(quick, plane, places, places, {"query": lambda algorithm, here: algorithm.query_loss(here, episode)[0]})
     shape = f"{options.points}x{options.points}"
     print(f"{shape} query losses: {time.perf_counter() - start:.1f} s on {cores()} threads")
-    curved = tested.learner.curved()
-    bent = replace(tested, learner=curved)
     doubled = Episode(*(Examples(side.inputs.double(), side.targets) for side in episode))
     start = time.perf_counter()
-    found = spectrum(lambda here: bent.query_loss(here, doubled)[0], own, options.eigenvalues)
+    found = spectrum(lambda here: bending.algorithm.query_loss(here, doubled)[0], own, options.eigenvalues)
     largest = max(found.residuals, default=float("nan"))
     print(
         f"{len(found.eigenvalues)} largest of {sum(value.numel() for value in own.values())} eigenvalues: "

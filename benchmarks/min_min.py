@@ -4,11 +4,13 @@
 
 A row a cell, from what the sweep tested and explained (`head_memory`) and from the cosines its runs recorded: means
 over seeds where there are several, else the run's own with its interval over episodes or inner loops. The gap is the
-query-support cosine of the same class less that of others, on probe episodes after training.
+query-support cosine of the same class less that of others, on probe episodes after training. A second table has what
+zeroing the head, or taking its memory, changes: in pairs over the seeds that both cells have.
 """
 
 import argparse
 import math
+from collections.abc import Collection
 from pathlib import Path
 
 from innerloop.analysis.head_memory import HeadMemory
@@ -24,6 +26,7 @@ COLUMNS = (
     "others, %",
     "gap",
 )
+DIGITS = (1, 1, 1, 1, 1, 2)
 
 
 def main() -> None:
@@ -31,13 +34,37 @@ def main() -> None:
     asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     asked.add_argument("--sweep", type=Path, required=True)
     sweep = asked.parse_args().sweep
+    cells = {each.name: seeds for each in sorted(sweep.iterdir()) if each.is_dir() and (seeds := seeds_of(each))}
     print(f"| learner and head | seeds | {' | '.join(COLUMNS)} |")
     print(f"|---|---|{'---|' * len(COLUMNS)}")
-    for cell in sorted(each for each in sweep.iterdir() if each.is_dir()):
-        found = [row for run in sorted(cell.glob("seed-*")) if (row := measured(open_run(run)))]
-        if found:
-            told = [over([row[place] for row in found]) for place in range(len(COLUMNS))]
-            print(f"| {cell.name} | {len(found)} | {' | '.join(told)} |")
+    for name, seeds in cells.items():
+        told = [over([row[place] for row in seeds.values()], DIGITS[place]) for place in range(len(COLUMNS))]
+        print(f"| {name} | {len(seeds)} | {' | '.join(told)} |")
+    print("\n| changed | into | seeds | accuracy, points | gap |\n|---|---|---|---|---|")
+    for name, other in pairs(cells):
+        shared = sorted(cells[name].keys() & cells[other].keys())
+        told = [
+            over([less(cells[name][seed][place], cells[other][seed][place]) for seed in shared], DIGITS[place])
+            for place in (0, -1)
+        ]
+        print(f"| {other} | {name} | {len(shared)} | {' | '.join(told)} |")
+
+
+def seeds_of(cell: Path) -> dict[str, list[Interval | None]]:
+    """Return the columns of every seed's run that has them."""
+    return {run.name: row for run in sorted(cell.glob("seed-*")) if (row := measured(open_run(run)))}
+
+
+def pairs(cells: Collection[str]) -> list[tuple[str, str]]:
+    """Return the cells whose head is zeroed, or has no memory, each with the one that is else the same."""
+    others = [(name, name.replace("-zeroed", "-trained")) for name in cells if name.endswith("-zeroed")]
+    others += [(name, name.removeprefix("forgetful-")) for name in cells if name.startswith("forgetful-")]
+    return [(name, other) for name, other in others if other in cells]
+
+
+def less(one: Interval | None, other: Interval | None) -> Interval | None:
+    """Return a difference of two means, which says nothing of its width."""
+    return None if one is None or other is None else Interval(one.mean - other.mean, math.inf, 1)
 
 
 def measured(run: OpenedRun) -> list[Interval | None] | None:
@@ -56,13 +83,12 @@ def measured(run: OpenedRun) -> list[Interval | None] | None:
     return [own, *percents, Interval(gap, math.inf, 1)]
 
 
-def over(intervals: list[Interval | None]) -> str:
+def over(intervals: list[Interval | None], digits: int) -> str:
     """Return a mean over seeds, or one run's own."""
     there = [each for each in intervals if each is not None]
     if not there:
         return "–"
     found = there[0] if len(there) == 1 else mean_interval([each.mean for each in there])
-    digits = 2 if abs(found.mean) < 2 and not math.isfinite(found.half_width) else 1
     width = f" ± {found.half_width:.{digits}f}" if math.isfinite(found.half_width) else ""
     return f"{found.mean:.{digits}f}{width}"
 

@@ -31,6 +31,18 @@ def test_params_add_scale_and_multiply_as_the_flat_vectors_do(pair, scale):
     assert p.count(left) == flat(left).numel()
 
 
+@given(two_params())
+def test_a_flat_vector_has_all_numbers_in_order_and_takes_its_shapes_and_types_again(pair):
+    params = {**pair[0], "single": torch.ones(2, dtype=torch.float32)}
+    vector = p.flat(params)
+    torch.testing.assert_close(vector, flat(params), rtol=0, atol=0)
+    again = p.shaped(vector, params)
+    assert list(again) == list(params)
+    for name, value in params.items():
+        torch.testing.assert_close(again[name], value, rtol=0, atol=0)
+    assert p.flat({}).shape == (0,)
+
+
 def test_names_missing_on_the_right_are_kept_and_named_entries_are_zeroed_or_selected():
     left = {"a": torch.ones(2), "b": torch.ones(3)}
     assert torch.equal(p.add(left, {"b": torch.ones(3)})["a"], left["a"])

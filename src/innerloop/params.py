@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable
 from hashlib import sha256
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from innerloop.shapes import Params, Scalar
@@ -49,6 +50,19 @@ def norm(params: Params) -> Scalar:
 def count(params: Params) -> int:
     """Return how many numbers the parameters hold."""
     return sum(value.numel() for value in params.values())
+
+
+def flat(params: Params) -> Float[Tensor, " param"]:
+    """Return all numbers as one vector, in the order of `params`."""
+    return torch.cat([value.reshape(-1) for value in params.values()]) if params else torch.zeros(0)
+
+
+def shaped(vector: Float[Tensor, " param"], like: Params) -> Params:
+    """Return a vector as `flat` makes them with names, shapes and types of `like`."""
+    pieces = torch.split(vector, [value.numel() for value in like.values()])
+    return {
+        name: piece.reshape(value.shape).to(value) for (name, value), piece in zip(like.items(), pieces, strict=True)
+    }
 
 
 def digest(tensors: Iterable[Tensor]) -> str:

@@ -139,11 +139,24 @@ def test_some_classes_keep_their_examples_and_turns():
     assert some_classes(split, 100) is split
 
 
+@pytest.mark.parametrize("few", [{"per_class": 2}, {"classes": 2}])
+def test_as_many_examples_as_shots_and_fewer_classes_than_ways_are_refused_before_a_task_is_drawn(few):
+    def drawn(*_):
+        raise AssertionError("a task was drawn")
+
+    with pytest.raises(ConfigError, match=r"classes of at least 3 and \.per_class above 2, .*\.per_class=0 to leave"):
+        measure(subject_of(probes=drawn, home=drawn), replace(FEW, **few))
+    assert measure(subject_of(count=1), replace(FEW, per_class=3, classes=3)).representation.classes == 3
+
+
 def test_odd_settings_and_worlds_are_refused():
     for settings, words in (
         ({"levels": (1.0,)}, "expected levels between 0 and 1, got 1"),
         ({"levels": ()}, "got none"),
         ({"fitted": 1}, "expected fitted of at least 2"),
+        ({"calibrated": 0}, "expected calibrated of at least 1"),
+        ({"held_out": 0}, "expected held_out of at least 1"),
+        ({"classes": 1}, "expected classes of at least 2"),
         ({"bank": 3}, "expected a bank of at least 32"),
         ({"per_class": -1}, "expected per_class of at least 0"),
     ):
@@ -151,9 +164,6 @@ def test_odd_settings_and_worlds_are_refused():
             ConfidenceSettings(**settings)
     with pytest.raises(ConfigError, match="give the Subject a home"):
         measure(subject_of(home=None), FEW)
-    for few in ({"per_class": 2}, {"classes": 2}):  # as many as one shot of each, and fewer than ways
-        with pytest.raises(ConfigError, match=r"expected confidence\.classes of at least .*\.per_class=0 to leave"):
-            measure(subject_of(), replace(FEW, **few))
     with pytest.raises(DataError, match="expected at least one episode"):
         measure(subject_of(count=0), FEW)
     subject = subject_of()

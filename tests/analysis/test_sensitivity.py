@@ -43,3 +43,27 @@ def test_a_layer_of_zeros_has_a_gradient_but_no_relative_unit():
     assert found["head.weight"].gradient > 0
     assert math.isnan(found["head.weight"].change)
     assert found["body.weight"].change == pytest.approx(0.0, abs=1e-12)  # the head hides it
+
+
+def test_another_draw_goes_in_other_directions_and_changes_no_gradient():
+    loss, params = world()
+    first, again, other = (sensitivity(loss, params, draw) for draw in (0, 0, 1))
+    assert first == again
+    for name, each in first.items():
+        assert other[name].gradient == each.gradient
+        assert other[name].change != each.change
+
+
+def test_layers_of_one_shape_go_in_directions_of_their_own():
+    weights = torch.ones(20, dtype=torch.float64)
+    slope = torch.randn(20, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    found = sensitivity(lambda here: (slope * (here["a"] + here["b"])).sum(), {"a": weights, "b": weights})
+    assert found["a"].gradient == found["b"].gradient
+    assert found["a"].change != found["b"].change
+
+
+def test_steps_go_both_ways():
+    weights = torch.ones(2, dtype=torch.float64)
+    found = sensitivity(lambda here: (here["w"] - 1).sum().clamp(min=0), {"w": weights})["w"]
+    whole = sensitivity(lambda here: (here["w"] - 1).sum().abs(), {"w": weights})["w"]
+    assert found.change == pytest.approx(whole.change / math.sqrt(2))  # half of the steps change nothing

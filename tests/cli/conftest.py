@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from innerloop.cli import explain
 from innerloop.cli.main import main
 
 COMMAND = Path(sys.executable).with_name("innerloop")
@@ -79,6 +80,13 @@ def shell(tmp_path):
 def installed(tmp_path):
     """The installed command, a process each."""
     return Shell(tmp_path)
+
+
+@pytest.fixture
+def svg_alone(monkeypatch):
+    """Figures as SVG alone, where a test is not of figures: fonts and pixels take longer than what they show."""
+    for ending in ("pdf", "png"):
+        monkeypatch.delitem(explain.FORMATS, ending)
 
 
 SMALL = (

@@ -6,6 +6,7 @@ import pytest
 
 from innerloop.analysis import ANALYSES
 from innerloop.analysis.values import from_values
+from innerloop.cli import explain
 from innerloop.data import load
 from innerloop.runs import open_run, read_checkpoint, write_checkpoint
 from kept import newest
@@ -44,6 +45,7 @@ def test_contrast_shows_a_share_of_exactly_one_in_five_for_a_zeroed_head_and_kee
     assert (kept.split, kept.episodes, kept.shape.n_queries, kept.transductive) == ("test", 3, 4, True)
 
 
+@pytest.mark.usefixtures("svg_alone")
 def test_interference_of_a_run_is_traced_to_steps_and_past_queries(trained):
     said = trained("explain", "random", "interference", "--interference.queries=true", *FEW)
     assert "from the 3 outer steps since for the random" in said
@@ -114,6 +116,7 @@ def test_responsibility_names_the_pictures_to_blame_on_digits(trained):
     assert "digits, test classes, 5-way 2-shot" in page
 
 
+@pytest.mark.usefixtures("svg_alone")
 def test_the_head_is_read_beside_the_centres_of_the_classes_trained_on_whatever_it_is_tested_on(trained):
     settings = ("--head_agreement.rates=[2]", "--head_agreement.steps=[]", "--head_agreement.margin=0.05")
     said = trained("explain", "zeroing", "head_agreement", "--data.name=digits", "--k_shot=2", *settings, *FEW)
@@ -129,7 +132,10 @@ def test_the_head_is_read_beside_the_centres_of_the_classes_trained_on_whatever_
     assert "The adapted head: what it is" in (trained.folder / "head.html").read_text()
 
 
-def test_confidence_learns_at_home_and_is_tried_on_other_data(trained):
+@pytest.mark.usefixtures("svg_alone")
+def test_confidence_learns_at_home_which_is_loaded_once_and_is_tried_on_other_data(trained, monkeypatch):
+    loaded = []
+    monkeypatch.setattr(explain, "load", lambda *given: loaded.append(given) or load(*given))
     few = (
         "--confidence.fitted=8",
         "--confidence.calibrated=10",
@@ -141,6 +147,7 @@ def test_confidence_learns_at_home_and_is_tried_on_other_data(trained):
     (kept,) = (each for each in run.explanations() if each.analysis == "confidence")
     found = from_values(ANALYSES["confidence"].result, kept.values)
     assert (found.home, found.source, found.is_home) == ("typeface (validation)", "digits (test)", False)
+    assert len(loaded) == 1
     assert "validation tasks  28/28" in said
     assert "tasks of digits (test)" in said
     (level,) = found.levels
@@ -148,6 +155,7 @@ def test_confidence_learns_at_home_and_is_tried_on_other_data(trained):
     assert found.representation.classes == len(load(kept.data).classes("test").class_names)
 
 
+@pytest.mark.usefixtures("svg_alone")
 def test_tasks_are_held_against_a_bank_that_is_kept_and_that_no_other_run_may_use(trained):
     few = ("--tasks.bank=9", "--tasks.neighbours=4", "--tasks.mapped=6", *FEW)
     said = trained("explain", "zeroing", "tasks", *few)
@@ -161,6 +169,7 @@ def test_tasks_are_held_against_a_bank_that_is_kept_and_that_no_other_run_may_us
     assert "Tasks as points" in (trained.folder / "tasks.html").read_text()
 
 
+@pytest.mark.usefixtures("svg_alone")
 def test_all_explains_what_it_can_and_the_report_compares_runs_on_the_same_episodes(trained):
     few = ("--tasks.bank=40", "--confidence.fitted=8", "--confidence.calibrated=10", "--confidence.held_out=4")
     coarse = ("--landscape.points=3", "--landscape.eigenvalues=1", "--landscape.probes=2", "--coherence.bent=1")
@@ -189,6 +198,7 @@ def test_all_explains_what_it_can_and_the_report_compares_runs_on_the_same_episo
     assert (trained.folder / "both.html").read_text().count(heading) == page.count(heading) + 1
 
 
+@pytest.mark.usefixtures("svg_alone")
 def test_another_rate_at_the_test_is_a_section_of_its_own_that_names_it(trained):
     few = ("--episodes=2", "--n_queries=3", "--seed=6", "--checkpoint=last")
     trained("explain", "random", "memorization", *few)
@@ -202,6 +212,7 @@ def test_another_rate_at_the_test_is_a_section_of_its_own_that_names_it(trained)
     assert "inner rate -0.2, 3 inner steps;" in loops[1]
 
 
+@pytest.mark.usefixtures("svg_alone")
 def test_an_explanation_from_another_version_or_a_damaged_one_is_one_line(trained, small):
     trained("train", *small, "--training.steps=1", "--out=torn")
     trained("explain", "torn", "contrast", *FEW)
@@ -213,6 +224,7 @@ def test_an_explanation_from_another_version_or_a_damaged_one_is_one_line(traine
     assert "expected an explanation in" in trained.refused("report", "torn", "--out=torn.html")
 
 
+@pytest.mark.usefixtures("svg_alone")
 def test_features_that_are_not_finite_are_one_line(trained, small):
     trained("train", *small, "--training.steps=1", "--out=diverged", "--record.validation=0")
     place = newest(trained.folder / "diverged")
@@ -259,6 +271,7 @@ def test_real_targets_have_nothing_to_split(trained):
     assert "expected classes to explain, got the real targets" in trained.refused("explain", "wave", "contrast")
 
 
+@pytest.mark.usefixtures("svg_alone")
 def test_learned_rates_are_explained_from_what_training_recorded_or_from_the_checkpoint_alone(trained, small):
     learned = ("--algorithm.name=maml_pp", "--algorithm.per_step_norms=false", "--inner.steps=2", "--record.contrast=0")
     trained("train", *small, *learned, "--training.steps=3", "--record.rates=2", "--out=rated")

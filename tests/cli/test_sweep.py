@@ -149,6 +149,7 @@ explain: [contrast]
 
 
 @pytest.mark.parametrize("at_test", ["", ", evaluation.inner_steps: 2"])  # contrast looks at the loop of training
+@pytest.mark.usefixtures("svg_alone")
 def test_runs_are_explained_once_and_one_that_diverges_stops_no_other(commands, at_test):
     write(commands.folder, EXPLAINED.replace("record.cosine: 0", f"record.cosine: 0{at_test}"))
     said = commands("sweep", "grid.yaml", "--out=sweep")
@@ -167,9 +168,11 @@ def test_runs_are_explained_once_and_one_that_diverges_stops_no_other(commands, 
     assert cells[1]["runs"][0]["explained"][0]["analysis"] == "contrast"
 
 
+@pytest.mark.usefixtures("svg_alone")
 def test_runs_that_are_there_are_asked_something_else_without_training_them_anew(commands):
     few = "axes: {rate: {slow: {inner.lr: 0.1}}}\nset: {training.steps: 1, record.contrast: 0, record.cosine: 0}\n"
-    write(commands.folder, f"recipe: base.yaml\n{few}")
+    first = "evaluate: false\nexplain: [head_memory]\nanalyses: {head_memory.tried: 0}\n"
+    write(commands.folder, f"recipe: base.yaml\n{few}{first}")
     commands("sweep", "grid.yaml", "--out=sweep")
     history = commands.folder / "sweep" / "slow" / "seed-0" / "history.jsonl"
     before = history.stat().st_mtime_ns
@@ -177,6 +180,7 @@ def test_runs_that_are_there_are_asked_something_else_without_training_them_anew
     commands("sweep", "grid.yaml", "--out=sweep")
     assert history.stat().st_mtime_ns == before
     assert list(history.parent.glob("explained/cosine*/result.json"))
+    assert len(open_run(history.parent).evaluations()) == 1
     assert "explain: [cosine]" in (commands.folder / "sweep" / "grid.yaml").read_text()
 
 
@@ -217,6 +221,10 @@ def test_a_grid_that_is_not_there_and_a_place_that_nobody_named_are_one_line(com
 def test_another_grids_folder_and_anybody_elses_are_left_as_they_are(whole, commands):
     write(whole.folder, GRID.replace("[0, 1]", "[0, 2]"))
     assert "got another one (its seeds differ)" in whole.refused("sweep", "grid.yaml", "--out=sweep")
+    write(whole.folder, GRID.replace("inner.steps: 2", "inner.steps: 3"))
+    assert "got another one (its axes differ)" in whole.refused("sweep", "grid.yaml", "--out=sweep")
+    write(whole.folder, GRID + "set: {training.tasks: 3}\n")
+    assert "got another one (its set differ)" in whole.refused("sweep", "grid.yaml", "--out=sweep")
     write(whole.folder, "# a comment is no change\n" + GRID, BASE.replace("tasks: 2", "tasks: 3"))
     assert "got training.tasks 2 there and 3 here" in whole.refused("sweep", "grid.yaml", "--out=sweep")
     write(whole.folder)
@@ -250,6 +258,7 @@ analyses: {inner_lr.most: 1, inner_lr.rates: [-1, 1]}
 """
 
 
+@pytest.mark.usefixtures("svg_alone")
 def test_rates_of_training_are_crossed_with_those_of_adaptation_by_an_analysis_with_settings(commands):
     write(commands.folder, RATES)
     said = commands("sweep", "grid.yaml", "--out=sweep")

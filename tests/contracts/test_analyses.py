@@ -12,7 +12,7 @@ from innerloop.data import DataConfig, load
 from innerloop.data.episode import EpisodeShape
 from innerloop.errors import ConfigError
 from innerloop.figures.registry import EXPERIMENT_FIGURES, FIGURES
-from innerloop.figures.style import to_pdf, to_png, to_svg
+from innerloop.figures.style import styled, to_pdf, to_png, to_svg
 from innerloop.models import ModelConfig
 from innerloop.params import zeroed
 from innerloop.report.sections import EXPERIMENT_SECTIONS, SECTIONS
@@ -159,11 +159,15 @@ def test_every_analysis_goes_to_json_and_back_and_is_drawn_and_told(name, where,
     text = json.dumps(to_values(result), allow_nan=False)
     assert from_values(analysis.result, json.loads(text)) == result
     for results in ({"one": result}, {"one": result, "an other": result}):
+        whole = len(results) == 1 and where in ("random head", "a run")
         figures = FIGURES[name](results)
         captions = SECTIONS[name].captions(results)
         assert figures.keys() <= captions.keys()
         for figure in figures.values():
-            assert to_svg(figure).startswith("<?xml")
+            with styled():
+                figure.draw_without_rendering()  # what cannot be laid out fails; writing takes as long again
+            if whole:
+                assert to_svg(figure).startswith("<?xml")
         told = " ".join([SECTIONS[name].say(results), *(captions[each] for each in figures)])
         assert "one" in told
         for word in ("nan", "inf", "None", "Interval"):

@@ -18,12 +18,13 @@ from torch import Tensor
 
 from innerloop.algorithms import Algorithm
 from innerloop.analysis.combination import Vectors
-from innerloop.analysis.embedding import Embedding, Kind, embed, flat, settled, sketch
+from innerloop.analysis.embedding import Embedding, Kind, embed, settled, sketch
 from innerloop.analysis.subject import Probe, Subject, together
 from innerloop.data.episode import Episode, stacked
 from innerloop.data.split import TRAIN, Split
 from innerloop.engine import Chosen, EngineConfig
 from innerloop.errors import ConfigError, DivergedError, RunError
+from innerloop.params import count as size_of
 from innerloop.params import digest
 from innerloop.runs import banks
 from innerloop.shapes import Params
@@ -81,7 +82,7 @@ def embedder(subject: Subject, kind: Kind, dimensions: int) -> Embedder:
     """
     algorithm = subject.tested
     chosen = settled(algorithm, kind)
-    parameters = len(flat(algorithm.learner.encoder_params(subject.params)))
+    parameters = size_of(algorithm.learner.encoder_params(subject.params))
     make = partial(embed, chosen, sketch(parameters, dimensions))
     engine = Chosen(EngineConfig().of_tests, algorithm)
     return Embedder(engine, subject.params, chosen, parameters, min(dimensions, parameters), make)

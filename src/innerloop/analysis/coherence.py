@@ -17,8 +17,8 @@ heavy-tailed over tasks; the head's part and the contrastive sum are ours.
 """
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from functools import partial
 from hashlib import sha256
 from itertools import product
@@ -36,10 +36,10 @@ from innerloop.analysis.spectrum import Spectrum, spectrum
 from innerloop.analysis.subject import Probe, Subject
 from innerloop.analysis.values import over
 from innerloop.engine.choice import cores
-from innerloop.engine.workers import Workers
+from innerloop.engine.workers import of_slopes_and_bends
 from innerloop.errors import ConfigError, DataError, DivergedError
 from innerloop.inner import accuracy, final_gradient
-from innerloop.params import first_nonfinite, select
+from innerloop.params import first_nonfinite, flat, select
 from innerloop.runs import Recipe
 from innerloop.shapes import Params
 from innerloop.statistics import Interval, mean_interval
@@ -153,22 +153,18 @@ def measure(subject: Subject, settings: CoherenceSettings | None = None) -> Cohe
         DataError: There is no task.
         DivergedError: Adaptation, or a slope, is not finite.
     """
-    algorithm = replace(subject.tested, learner=subject.tested.learner.tested())
     probes = list(subject.probes())
     if not probes:
         raise DataError("expected at least one episode to look at, two to compare, got none; ask for more episodes")
     bent = min((settings or CoherenceSettings()).bent, len(probes))
-    quick, bending = (
-        Workers(replace(algorithm, learner=learner), cores())
-        for learner in (algorithm.learner.pooled(), algorithm.learner.curved())
-    )
+    quick, bending = of_slopes_and_bends(subject.tested, cores())
     path: list[AtStep] = []
     tables: list[dict[str, list[float]]] = []
     for step, params in _snapshots(subject):
         tasks = quick.over(probes, partial(_of_task, params))
         spectra = bending.over(probes[:bent], partial(_bend, params))
         tables.append(_table(tasks, spectra))
-        path.append(_at_step(step, algorithm, tasks, spectra, tables[-1]))
+        path.append(_at_step(step, subject.tested, tasks, spectra, tables[-1]))
     return Coherence(
         "" if subject.run is None else arm_of(subject.run.recipe),
         None if subject.run is None else subject.run.recipe.seed,
@@ -230,11 +226,13 @@ def contrastive_products(tasks: Sequence[OfTask], with_weight: bool, with_bias: 
     return products
 
 
-def _snapshots(subject: Subject) -> list[tuple[int, Params]]:
+def _snapshots(subject: Subject) -> Iterator[tuple[int, Params]]:
+    """Yield the parameters by outer step, one set of them in memory."""
     run = subject.run
     if run is not None and run.snapshots():
-        return [(step, run.snapshot(step)) for step in run.snapshots()]
-    return [(0 if subject.state is None else subject.state.step, subject.params)]
+        yield from ((step, run.snapshot(step)) for step in run.snapshots())
+    else:
+        yield 0 if subject.state is None else subject.state.step, subject.params
 
 
 def _of_task(params: Params, own: Algorithm, probe: Probe) -> OfTask:
@@ -248,16 +246,16 @@ def _of_task(params: Params, own: Algorithm, probe: Probe) -> OfTask:
     exact = {name: value.double() for name, value in start.items()}
     moving = [name for name in names if name in own.names] or names
     slope, _ = final_gradient(lambda here: own.support_loss({**exact, **here}, support), select(exact, moving))
-    if first_nonfinite({"slope": _flat(slope), "loss": loss, "logits": logits}):
+    if first_nonfinite({"slope": flat(slope), "loss": loss, "logits": logits}):
         raise DivergedError(
             f"expected finite losses and slopes, got others in episode {probe.number}; try a smaller inner_lr"
         )
     return OfTask(
         accuracy(logits, probe.episode.query.targets).item(),
         loss.item(),
-        _flat({name: adapted[name].double() - exact[name] for name in names}),
-        _flat(slope),
-        _flat(select(slope, own.learner.head_names & own.names)),
+        flat({name: adapted[name].double() - exact[name] for name in names}),
+        flat(slope),
+        flat(select(slope, own.learner.head_names & own.names)),
         *_at_head(own, exact, probe),
     )
 
@@ -353,7 +351,3 @@ def _gap(later: Sequence[float], earlier: Sequence[float], points: int) -> Inter
     if points < 2 or not pairs:
         return None
     return mean_interval([one - other for one, other in pairs])
-
-
-def _flat(params: Params) -> Tensor:
-    return torch.cat([value.flatten() for value in params.values()]) if params else torch.zeros(0)

@@ -239,11 +239,12 @@ def measure(subject: Subject, settings: ConfidenceSettings | None = None) -> Con
     """Learn on validation episodes how accuracy follows from support scores, and try it on new tasks.
 
     Raises:
-        ConfigError: It is not known what the learner was trained on.
+        ConfigError: It is not known what the learner was trained on, or too little was asked for.
         DataError: There is no episode, or the run's own validation side cannot fill such episodes.
         DivergedError: Predictions or features that are not finite.
     """
     chosen = settings or ConfidenceSettings()
+    guaranteed = _guaranteed(subject, chosen)  # refused before anything takes long
     engine = Chosen(EngineConfig().of_tests, subject.tested)
     residual = _residual(subject, chosen)
     known = chosen.fitted + chosen.calibrated
@@ -280,7 +281,7 @@ def measure(subject: Subject, settings: ConfidenceSettings | None = None) -> Con
         mean_interval([each.bound for each in notes]),
         mean_interval([each.error for each in notes]),
         float(np.mean([each.bound >= each.chance for each in notes])),
-        _representation(subject, chosen),
+        None if guaranteed is None else _representation(subject, chosen, *guaranteed),
     )
 
 
@@ -425,7 +426,12 @@ def _words(split: Split | Family) -> str:
     return f"{split.data_set} ({split.name})"
 
 
-def _representation(subject: Subject, settings: ConfidenceSettings) -> Representation | None:
+def _guaranteed(subject: Subject, settings: ConfidenceSettings) -> tuple[Split, int, int] | None:
+    """Return the classes that something is guaranteed of, and ways and shots; None where classes do not come back.
+
+    Raises:
+        ConfigError: Episodes like those explained cannot be drawn from so few.
+    """
     split, shape = subject.split, subject.shape
     if not isinstance(split, Split) or shape is None or not settings.per_class:
         return None
@@ -436,6 +442,12 @@ def _representation(subject: Subject, settings: ConfidenceSettings) -> Represent
             f"explained, got {settings.classes} and {settings.per_class}; ask for more, or .per_class=0 to leave the "
             "guarantee out"
         )
+    return split, ways, shots
+
+
+def _representation(
+    subject: Subject, settings: ConfidenceSettings, split: Split, ways: int, shots: int
+) -> Representation:
     few = some_classes(split, settings.classes)
     features, labels = class_features(subject.tested.learner, subject.params, few, settings.per_class)
     here = guarantee.geometry(features, labels)

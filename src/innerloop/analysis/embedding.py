@@ -29,6 +29,7 @@ from innerloop.algorithms import Algorithm
 from innerloop.data.episode import Episode, Examples, require_classes
 from innerloop.errors import ConfigError
 from innerloop.inner.gradient import final_gradient
+from innerloop.params import flat
 from innerloop.seeds import generator
 from innerloop.shapes import Params
 
@@ -110,9 +111,9 @@ def embed(kind: Kind, projection: Sketch | None, algorithm: Algorithm, params: P
     return _unit(vector if projection is None else projection(vector)).float()
 
 
-def flat(values: Params) -> Vector:
+def _by_name(values: Params) -> Vector:
     """Return all numbers in the order of their names, which does not depend on where parameters were read from."""
-    return torch.cat([values[name].reshape(-1) for name in sorted(values)])
+    return flat(dict(sorted(values.items())))
 
 
 def _unit(vector: Tensor) -> Tensor:
@@ -129,7 +130,7 @@ def _started(algorithm: Algorithm, steps: int) -> Algorithm:
 def _direction(algorithm: Algorithm, params: Params, support: Examples) -> Vector:
     after = _started(algorithm, steps_of(algorithm, "direction")).adapted(params, support)
     encoder = algorithm.learner.encoder_params(params)
-    return flat({name: (after[name] - value).detach() for name, value in encoder.items()})
+    return _by_name({name: (after[name] - value).detach() for name, value in encoder.items()})
 
 
 def _gradient(algorithm: Algorithm, params: Params, support: Examples) -> Vector:
@@ -138,7 +139,7 @@ def _gradient(algorithm: Algorithm, params: Params, support: Examples) -> Vector
     def support_loss(moving: Params) -> tuple[Tensor, Tensor]:
         return algorithm.support_loss({**here, **moving}, support)
 
-    return flat(final_gradient(support_loss, algorithm.learner.encoder_params(here))[0])
+    return _by_name(final_gradient(support_loss, algorithm.learner.encoder_params(here))[0])
 
 
 def _fisher(algorithm: Algorithm, params: Params, support: Examples) -> Vector:

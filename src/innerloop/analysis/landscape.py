@@ -29,7 +29,7 @@ from innerloop.analysis.surfaces import LossAt, losses_at, over_line, over_plane
 from innerloop.analysis.values import over
 from innerloop.data.episode import Episode
 from innerloop.engine.choice import cores
-from innerloop.engine.workers import Workers
+from innerloop.engine.workers import Workers, of_slopes_and_bends
 from innerloop.errors import ConfigError, DataError, DivergedError
 from innerloop.params import first_nonfinite, select
 from innerloop.seeds import generator
@@ -302,13 +302,8 @@ BETWEEN = (-0.5, 1.5)
 
 
 def _around(subject: Subject, settings: LandscapeSettings) -> _Around:
-    # With dropout off, and layers that are quick for what is taken of them: losses and slopes, or second derivatives.
     algorithm = replace(subject.tested, learner=subject.tested.learner.tested())
-    quick, bending = (
-        Workers(replace(algorithm, learner=learner), cores())
-        for learner in (algorithm.learner.pooled(), algorithm.learner.curved())
-    )
-    return _Around(subject, settings, algorithm, quick, bending)
+    return _Around(subject, settings, algorithm, *of_slopes_and_bends(algorithm, cores()))
 
 
 def _loss(of: Set, episode: Episode, own: Algorithm, here: Params) -> Tensor:

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from innerloop.errors import ConfigError
-from innerloop.params import add, dot, norm, scaled
+from innerloop.params import add, dot, flat, norm, scaled, shaped
 from innerloop.shapes import Params
 
 Point = tuple[float, float]
@@ -111,7 +111,8 @@ def path_plane(path: Sequence[Params], names: Sequence[str]) -> PathPlane:
     """
     if len(path) < 3:
         raise ConfigError(f"expected a path of at least 3 points, got {len(path)}; take more steps")
-    rows = torch.stack([torch.cat([each[name].detach().double().flatten() for name in names]) for each in path])
+    there = [{name: each[name] for name in names} for each in path]
+    rows = torch.stack([flat(each).detach().double() for each in there])
     rows = rows - rows[-1]
     _, sizes, axes = torch.linalg.svd(rows - rows.mean(0), full_matrices=False)
     if not sizes[0] or sizes[1] < ROUNDING * sizes[0]:
@@ -120,7 +121,7 @@ def path_plane(path: Sequence[Params], names: Sequence[str]) -> PathPlane:
     # The sign of a component is arbitrary: a path begins on the left, and ends below where it begins.
     starts = axes[:2] @ rows[0]
     first, second = (
-        _shaped(axis if (start <= 0) == left else -axis, path[-1], names)
+        shaped(axis if (start <= 0) == left else -axis, there[-1])
         for axis, start, left in zip(axes[:2], starts, (True, False), strict=True)
     )
     shares = (sizes.square() / sizes.square().sum())[:2].tolist()
@@ -135,12 +136,6 @@ def _scaled_like(value: Tensor, rng: torch.Generator) -> Tensor:
     own, its = (torch.linalg.vector_norm(each, dim=over, keepdim=True) for each in (value, drawn))
     scaled_to: Tensor = drawn * (own / its)
     return scaled_to
-
-
-def _shaped(vector: Tensor, like: Params, names: Sequence[str]) -> Params:
-    """Return a vector of all entries as parameters."""
-    pieces = torch.split(vector, [like[name].numel() for name in names])
-    return {name: piece.reshape(like[name].shape).to(like[name]) for name, piece in zip(names, pieces, strict=True)}
 
 
 def _difference(params: Params, origin: Params, names: Params) -> Params:

@@ -22,7 +22,7 @@ from torch import Tensor
 from innerloop.errors import DivergedError
 from innerloop.inner import slope_and_product
 from innerloop.params import count as size_of
-from innerloop.params import first_nonfinite
+from innerloop.params import first_nonfinite, flat, shaped
 from innerloop.seeds import generator
 from innerloop.shapes import Params
 from innerloop.statistics import Interval, mean_interval
@@ -73,7 +73,7 @@ def spectrum(
 
     def turned(vector: Vector) -> Vector:
         taken[0] += 1
-        found = _flat(product(_shaped(torch.from_numpy(vector.copy()), params)))
+        found: Vector = flat(product(shaped(torch.from_numpy(vector.copy()), params))).numpy()
         if not np.isfinite(found).all():
             raise DivergedError("expected finite second derivatives, got others; explain the run's other checkpoint")
         return found
@@ -110,13 +110,3 @@ def _largest(product: Callable[[Vector], Vector], start: Vector, count: int, mos
     values, vectors = found
     order = np.argsort(-values)
     return values[order], vectors[:, order]
-
-
-def _flat(params: Params) -> Vector:
-    flat: Vector = torch.cat([value.flatten() for value in params.values()]).numpy()
-    return flat
-
-
-def _shaped(vector: Tensor, like: Params) -> Params:
-    pieces = torch.split(vector, [value.numel() for value in like.values()])
-    return {name: piece.reshape(like[name].shape) for name, piece in zip(like, pieces, strict=True)}

@@ -21,7 +21,6 @@ from innerloop.data.episode import Episode, Examples
 from innerloop.shapes import Features, Labels, Params
 
 SCORES = ("margin", "certainty", "left_out", "separation", "distance")
-NEED_SHOTS = ("left_out", "separation")
 
 
 def facts(algorithm: Algorithm, params: Params, episode: Episode) -> Tensor:

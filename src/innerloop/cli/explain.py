@@ -1,7 +1,8 @@
 """`innerloop explain`: measure why a trained learner does what it does, and keep numbers and figures in its run."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from innerloop.cli.places import command_line
 from innerloop.cli.progress import console, counted, watched
 from innerloop.data import DataConfig, load
 from innerloop.data.episode import EpisodeShape
-from innerloop.data.split import TEST
+from innerloop.data.split import TEST, DataSet
 from innerloop.errors import ConfigError, InnerloopError, unknown_name
 from innerloop.figures.registry import FIGURES
 from innerloop.figures.style import to_pdf, to_png, to_svg
@@ -27,6 +28,7 @@ from innerloop.runs.files import write_whole
 from innerloop.training import EvaluationConfig
 
 ALL = "all"
+FORMATS: dict[str, Callable[[Any], str | bytes]] = {"svg": to_svg, "pdf": to_pdf, "png": to_png}
 
 
 def parser() -> ArgumentParser:
@@ -132,6 +134,11 @@ def explained(
     tested = how.applied_to(trained)
     if ANALYSES[name].episodes:
         probes(split, shape, seed, ())  # what cannot be drawn is refused before the bar appears
+
+    @cache
+    def home() -> DataSet:
+        return load(opened.recipe.data, watched)
+
     subject = Subject(
         trained,
         tested,
@@ -139,7 +146,7 @@ def explained(
         lambda: probes(split, shape, seed, counted(bar or name, episodes)),
         opened,
         state,
-        lambda own: load(opened.recipe.data, watched).split(own),
+        lambda own: home().split(own),
         split,
         shape,
         watched,
@@ -167,14 +174,14 @@ def explained(
 
 
 def written(opened: OpenedRun, kept: KeptExplanation, result: Any) -> Path:
-    """Write the result and its figures, each as SVG, PDF and PNG, and return where."""
+    """Write the result and its figures, each in every format, and return where."""
     place = keep_explanation(opened.directory.folder, kept)
     write_figures(place.parent, FIGURES[kept.analysis]({label(opened): result}))
     return place.parent
 
 
 def write_figures(folder: Path, figures: Mapping[str, Any]) -> None:
-    """Write figures by name, each as SVG, PDF and PNG."""
+    """Write figures by name, each in every format."""
     for name, figure in figures.items():
-        for ending, turned in (("svg", to_svg), ("pdf", to_pdf), ("png", to_png)):
+        for ending, turned in FORMATS.items():
             write_whole(folder / f"{name}.{ending}", turned(figure))

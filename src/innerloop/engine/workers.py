@@ -84,3 +84,10 @@ class Workers:
                 for each in begun:
                     each.cancel()
                 wait(begun)
+
+
+def of_slopes_and_bends(algorithm: Algorithm, count: int) -> tuple[Workers, Workers]:
+    """Return threads that are quick for losses and slopes, and threads for second derivatives; both without dropout."""
+    still = algorithm.learner.tested()
+    slopes, bends = (Workers(replace(algorithm, learner=own), count) for own in (still.pooled(), still.curved()))
+    return slopes, bends

@@ -1,6 +1,6 @@
 """What trains the encoder: the share of contrast with remembered batches, by batch and over training."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -9,11 +9,12 @@ from innerloop.analysis.head_memory import HeadMemory
 from innerloop.figures.style import HEIGHT, WIDTH, along_training, bars, colour, legend, styled
 from innerloop.statistics import Interval
 
+Lines = dict[str, list[tuple[int, Interval]]]
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
 
 def draw(results: Mapping[str, HeadMemory]) -> dict[str, Figure]:
-    """Draw the figures: `share`; `by_batch` where several train the encoder; `over_training` where it was kept."""
+    """Draw the figures: `share`; `by_batch` and `over_training` where these functions find lines."""
     figures = {
         "share": bars(
             {
@@ -29,19 +30,9 @@ def draw(results: Mapping[str, HeadMemory]) -> dict[str, Figure]:
             percent=True,
         )
     }
-    looped = {label: each for label, each in results.items() if each.batches > 2}
-    if looped:
-        lines = {
-            label: [(place + 1, share) for place, share in enumerate(each.by_batch) if share is not None]
-            for label, each in looped.items()
-        }
+    if lines := by_batch(results):
         figures["by_batch"] = _lines(list(results), lines, "batch of the inner loop")
-    kept = {label: each for label, each in results.items() if len(each.over_training) > 1}
-    if kept:
-        lines = {
-            label: [(then.step, then.share) for then in each.over_training if then.share is not None]
-            for label, each in kept.items()
-        }
+    if lines := over_training(results):
         figures["over_training"] = _lines(list(results), lines, "outer steps")
         along_training(
             figures["over_training"].axes[0], sorted({step for points in lines.values() for step, _ in points})
@@ -49,7 +40,29 @@ def draw(results: Mapping[str, HeadMemory]) -> dict[str, Figure]:
     return figures
 
 
-def _lines(labels: Sequence[str], lines: Mapping[str, Sequence[tuple[int, Interval]]], xlabel: str) -> Figure:
+def by_batch(results: Mapping[str, HeadMemory]) -> Lines:
+    """Return the share by batch, from 1, of those runs whose inner loop has several and says something in one."""
+    return _told({label: enumerate(each.by_batch, 1) for label, each in results.items() if each.batches > 2})
+
+
+def over_training(results: Mapping[str, HeadMemory]) -> Lines:
+    """Return the share by outer step of those runs that kept several and say something at one."""
+    return _told(
+        {
+            label: ((then.step, then.share) for then in each.over_training)
+            for label, each in results.items()
+            if len(each.over_training) > 1
+        }
+    )
+
+
+def _told(lines: Mapping[str, Iterable[tuple[int, Interval | None]]]) -> Lines:
+    """Return the points that are defined, and the lines that have any."""
+    points = {label: [(place, share) for place, share in line if share is not None] for label, line in lines.items()}
+    return {label: line for label, line in points.items() if line}
+
+
+def _lines(labels: Sequence[str], lines: Lines, xlabel: str) -> Figure:
     """Draw a line a run in that run's colour, with its intervals."""
     with styled():
         figure = Figure(figsize=(WIDTH, HEIGHT), layout="constrained")

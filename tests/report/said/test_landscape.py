@@ -63,6 +63,20 @@ def test_the_verdict_is_whether_the_loss_is_flatter_after_adaptation_with_median
     assert "is neither shown to be flatter nor sharper on support and query:" in say({"a": one})
 
 
+def test_ratios_that_scatter_about_one_and_curvatures_below_zero_show_no_change():
+    afters = iter([2.0, 100.0, 15.0, -1.0, -1.0, -1.0])  # of support, in turn, then of query
+    order = sorted(RESULT.bends, key=lambda each: each.of == "query")
+    turned = tuple(
+        each
+        if each.place == "start"
+        else replace(each, spectrum=replace(each.spectrum, eigenvalues=(next(afters), -2.0)))
+        for each in order
+    )
+    assert "is neither shown to be flatter nor sharper on support and query:" in say(
+        {"a": replace(RESULT, bends=turned)}
+    )
+
+
 def test_the_layer_that_matters_most_and_what_tasks_do_to_each_other_are_said():
     said = say({"random": RESULT})
     assert (
@@ -77,7 +91,10 @@ def test_the_layer_that_matters_most_and_what_tasks_do_to_each_other_are_said():
     assert "lowers the other's query loss (1.5 instead of 1.6 and 1.2 instead of 1.6)" in say({"a": helps})
     mixed = replace(RESULT, slices=(plane("tasks", ((1.6, 0.2, 1.5), (1.6, 2.2, 0.1))),))
     assert "raises one and lowers the other of their losses" in say({"a": mixed})
-    alike = tuple(replace(layer, change_start=one(0.2), change_adapted=one(0.3)) for layer in RESULT.layers)
+    alike = tuple(
+        replace(layer, change_start=one(0.2 + place), change_adapted=one(0.3 + place))
+        for layer, place in zip(RESULT.layers, (0.0, 0.8), strict=True)
+    )
     assert "Of layers" not in say({"a": replace(RESULT, layers=alike)})  # their intervals overlap
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from innerloop.analysis.head_memory import HeadMemory
+from innerloop.figures.head_memory import by_batch, over_training
 from innerloop.report.words import listed, share
 from innerloop.statistics import Interval
 
@@ -29,12 +30,12 @@ def captions(results: Mapping[str, HeadMemory]) -> dict[str, str]:
         "the share of coefficients that draw an example to earlier ones, of its class and of others. With 95% "
         f"intervals over {_what(results)}."
     }
-    if any(each.batches > 2 for each in results.values()):
+    if by_batch(results):
         said["by_batch"] = (
             "The share by batch of the inner loop: the first has none before it to contrast with. For Reptile and "
             "Entropy-SGD every batch trains the encoder, for the others the last, the query set."
         )
-    if any(len(each.over_training) > 1 for each in results.values()):
+    if over_training(results):
         said["over_training"] = "The same share over training, at the outer steps whose parameters the run kept."
     return said
 

@@ -91,7 +91,7 @@ def _bent(result: Landscape, of: Set) -> str:
     ]
     both = [(tops[0][episode], tops[1][episode]) for episode in tops[0] if episode in tops[1]]
     ratios = [math.log(after / before) for before, after in both if before > 0 and after > 0]
-    change = mean_interval(ratios) if len(ratios) > 1 else None
+    change = mean_interval(ratios) if ratios else None
     if change is None or change.low <= 0 <= change.high:
         return NO_CHANGE
     return "flatter" if change.mean < 0 else "sharper"

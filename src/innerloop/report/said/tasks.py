@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from innerloop.analysis.tasks import Residuals, Tasks
 from innerloop.report.words import listed, number, share
-from innerloop.statistics import Correlation, Interval
+from innerloop.statistics import Correlation
 
 TITLE = "Tasks as points: is a new one a combination of seen ones"
 EMBEDDINGS = {
@@ -64,15 +64,11 @@ def _run(label: str, result: Tasks) -> str:
 
 def _verdict(left: Residuals) -> str:
     """Say whether neighbours explain a task, and whether better than tasks that are not near."""
-    if not _reaches(left.below_others):
+    if left.below_others.low <= 0:
         return "a new task is no more a combination of its neighbours than of random seen tasks"
-    if not _reaches(left.below_shuffled):
+    if left.below_shuffled.low <= 0:
         return "a new task is no more a combination of seen ones than its images are with labels that mean nothing"
     return f"a new task is {'mostly' if left.task.mean < MOST else 'only partly'} a combination of seen ones"
-
-
-def _reaches(gain: Interval) -> bool:
-    return gain.observations > 1 and gain.low > 0
 
 
 def _worth(left: Residuals) -> str:
