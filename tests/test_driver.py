@@ -1,9 +1,11 @@
 """A run that was stopped anywhere and continued is the run that was not; what cannot be continued is said."""
 
 import json
+import os
 import shutil
 from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -229,3 +231,27 @@ def test_a_finished_run_is_left_as_it_is(tmp_path, whole):
     continued(tmp_path / "again")
     assert differences(whole, tmp_path / "again") == []
     assert len(history.read(whole / "history.jsonl")) == STEPS + 1
+
+
+def test_what_a_checkpoint_needs_is_on_the_disk_before_it(tmp_path, monkeypatch):
+    flushed, flush = [], os.fsync
+
+    def watched(file):
+        flushed.append(Path(os.readlink(f"/proc/self/fd/{file}")).name)
+        flush(file)
+
+    monkeypatch.setattr(os, "fsync", watched)
+    done(driver.begin(recipe_of(checkpoint=0, snapshots=0, validation=0), str(tmp_path / "run"), "test"))
+    written = [each.removesuffix(f"-{os.getpid()}") for each in flushed]
+    assert written[-4:] == ["history.jsonl", "heads.bin", f".step-{STEPS:06d}.safetensors", "checkpoints"]
+
+
+def test_a_run_says_what_made_it_and_what_continued_it(tmp_path):
+    killed = killed_at(tmp_path, 3)
+    done(driver.resume(str(killed), "innerloop train --resume killed"))
+    about = open_run(killed).about
+    assert about["command"] == "test"
+    assert {"innerloop", "commit", "torch", "numpy", "python", "platform", "processor", "started", "device"} <= set(
+        about
+    )
+    assert about["resumed"][0]["command"] == "innerloop train --resume killed"

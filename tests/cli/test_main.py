@@ -102,3 +102,11 @@ def test_a_warning_is_one_line_each_time_and_others_name_their_place():
     done = subprocess.run([sys.executable, "-c", WARNED], capture_output=True, text=True, check=True)
     own = "innerloop: 8 tasks do not fit; going on with 4"
     assert done.stderr.splitlines() == [own, own, "innerloop: <string>:8: UserWarning: something of a library's"]
+
+
+def test_what_does_not_fit_into_memory_is_one_line(shell):
+    asked = ("--data.name=sinusoid", "--model.name=mlp", "--inner.loss=mse", "--record.validation=0")
+    said = shell.refused("train", *asked, "--model.hidden=1000000000", "--out=run")
+    assert "to fit into memory, got: " in said
+    assert "ask for a smaller network" in said
+    assert not (shell.folder / "run").exists()

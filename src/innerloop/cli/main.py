@@ -42,6 +42,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _refused(str(error))
     except (OSError, UnicodeError) as error:
         return _refused(f"expected files and names that can be read and written, got: {error}; check the path")
+    except (MemoryError, RuntimeError) as error:
+        if not _is_out_of_memory(error):
+            raise
+        return _refused(
+            f"expected what was asked for to fit into memory, got: {str(error)[-200:]}; ask for a smaller network, or "
+            "for fewer tasks or examples at once"
+        )
     except KeyboardInterrupt:
         print("innerloop: interrupted; what was finished is kept", file=sys.stderr)
         return INTERRUPTED
@@ -77,6 +84,12 @@ def _run(arguments: list[str]) -> int:
         raise parsing.one_line(error, parsing.options(parser)) from error
     room.run(parsed)
     return 0
+
+
+def _is_out_of_memory(error: MemoryError | RuntimeError) -> bool:
+    """Whether it says so: torch has no error of its own for the memory of a CPU."""
+    said = str(error).lower()
+    return isinstance(error, MemoryError) or "can't allocate memory" in said or "out of memory" in said
 
 
 def _say(message: Warning | str, category: type[Warning], filename: str, lineno: int, *_: object, **__: object) -> None:
