@@ -76,7 +76,7 @@ def test_a_run_on_a_disk_that_fills_up_anywhere_goes_on_once_there_is_room(shell
                 raise
             break
         opens(run)
-        assert not [each for each in disk.place.rglob(".*-*")]
+        assert not list(disk.place.rglob(".*-*"))
         disk.free()
         begun_or_continued(shell, run)
         assert differences(finished, run) == []

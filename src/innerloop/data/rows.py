@@ -6,9 +6,9 @@ end the process: the system sends SIGBUS to whoever looks behind its end.
 
 import os
 from collections.abc import Sequence
-from io import FileIO
 from pathlib import Path
 from typing import Any, cast
+from weakref import finalize
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,7 @@ class Rows(np.memmap):
     A file that was deleted is still there for whoever has it open.
     """
 
-    _file: FileIO | None = None  # views have none, and look into the mapping
+    _file: int | None = None  # its descriptor; views have none, and look into the mapping
     _opened: os.stat_result
 
     def __getitem__(self, key: Any) -> Any:
@@ -42,7 +42,7 @@ class Rows(np.memmap):
 
     def _read(self, starts: Sequence[int], count: int) -> NDArray[Any]:
         """Return, from each of these rows on, so many that follow one another."""
-        file, size = cast("FileIO", self._file).fileno(), count * (self.nbytes // len(self))
+        file, size = cast("int", self._file), count * (self.nbytes // len(self))
         found = np.empty((len(starts) * count, *self.shape[1:]), self.dtype)
         places = found.reshape(-1).view(np.uint8).data
         for number, start in enumerate(starts):
@@ -57,7 +57,7 @@ class Rows(np.memmap):
 
     def _check(self) -> None:
         """Refuse a file that was changed."""
-        now = os.fstat(cast("FileIO", self._file).fileno())
+        now = os.fstat(cast("int", self._file))
         if (now.st_size, now.st_mtime_ns) != (self._opened.st_size, self._opened.st_mtime_ns):
             raise self._changed()
 
@@ -75,13 +75,14 @@ def rows_of(place: Path) -> NDArray[Any]:
         OSError: It cannot be read.
         ValueError: It is no such array.
     """
-    file = open(place, "rb", buffering=0)  # noqa: SIM115  (as long as the rows are there)
-    opened = os.fstat(file.fileno())
-    like = np.load(place, mmap_mode="r", allow_pickle=False)
-    if not like.ndim or not like.flags.c_contiguous:  # no row lies in one piece
-        return np.array(like)
-    # Copy on write: torch wants writable memory, and the file stays as it is. Truth is kept as bytes 0 and 1.
-    dtype = np.dtype(np.uint8) if like.dtype == bool else like.dtype
-    rows = Rows(file, dtype, "c", like.offset, like.shape)
-    rows._file, rows._opened = file, opened
+    with place.open("rb") as file:
+        opened = os.fstat(file.fileno())
+        like = np.load(place, mmap_mode="r", allow_pickle=False)
+        if not like.ndim or not like.flags.c_contiguous:  # no row lies in one piece
+            return np.array(like)
+        # Truth is kept as bytes 0 and 1. Copy on write: torch wants writable memory, and the file stays as it is.
+        dtype = np.dtype(np.uint8) if like.dtype == bool else like.dtype
+        rows = Rows(file, dtype, "c", like.offset, like.shape)
+        rows._file, rows._opened = os.dup(file.fileno()), opened
+    finalize(rows, os.close, rows._file)
     return rows
