@@ -23,6 +23,7 @@ from innerloop.data.storage import Watch, unwatched
 from innerloop.engine import Chosen, Engine, device_of
 from innerloop.engine.group import ALONE, Group
 from innerloop.engine.ranks import Sharded
+from innerloop.interrupts import undivided
 from innerloop.params import digest
 from innerloop.runs import (
     Best,
@@ -252,10 +253,11 @@ def _written(work: _Work, states: Iterator[State], engine: Engine) -> Iterator[P
             if score > best.score:
                 best = Best(score, state.step)
                 write_checkpoint(directory.best, state, best)
-            history.append(directory.history, record)
-            if recipe.record.heads:
-                heads.append(directory.heads, workshop.algorithm.learner.head_params(state.params))
-            recorded = state
+            with undivided():
+                history.append(directory.history, record)
+                if recipe.record.heads:
+                    heads.append(directory.heads, workshop.algorithm.learner.head_params(state.params))
+                recorded = state
             if snapshots.is_due(recipe.record.snapshots, state.step, recipe.training.steps):
                 snapshots.write(directory.snapshots, state)
             # The first state too: a run that is killed before the next can be begun again from its folder.
@@ -272,9 +274,10 @@ def _written(work: _Work, states: Iterator[State], engine: Engine) -> Iterator[P
 def _save(work: _Work, state: State, best: Best) -> None:
     """Save a state to continue from, once what was written before it is on the disk."""
     directory = work.directory
-    settle(directory.history)
-    settle(directory.heads)
-    saves.write(directory, state, best, work.recipe.record.keep)
+    with undivided():
+        settle(directory.history)
+        settle(directory.heads)
+        saves.write(directory, state, best, work.recipe.record.keep)
     by = _told(work.recipe, work.workshop, work.engine, work.group)
     if by["engine"] != work.about["engine"]:  # a chunk that did not fit is smaller by now
         work.about.update(by)

@@ -36,6 +36,10 @@ class DamagedError(RunError):
     """A file of a run that does not hold what was written into it."""
 
 
+class DiskError(InnerloopError):
+    """What the disk does not take: it is full, read-only, or somebody else's."""
+
+
 class RankError(InnerloopError):
     """Ranks that disagree, or one that is gone."""
 

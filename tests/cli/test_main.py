@@ -81,7 +81,7 @@ def test_termination_ends_a_command_in_order(shell):
         "    finally:\n"
         "        print('cleared away')\n"
         "data.run = stop\n"
-        "main.main(['data', 'list'])\n"
+        "sys.exit(main.main(['data', 'list']))\n"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=shell.folder, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (143, "cleared away\n", "")

@@ -97,11 +97,13 @@ def test_floats_become_float32_and_integers_stay(make, given, becomes, order, tm
     assert np.array_equal(inputs, array)
 
 
-@pytest.mark.parametrize("given", ["f4", "u1"])
-def test_npy_files_are_memory_mapped_and_never_written(given, tmp_path):
+@pytest.mark.parametrize("given", ["f4", "u1", "?"])
+def test_large_npy_files_stay_on_disk_and_are_never_written(given, tmp_path, monkeypatch):
+    monkeypatch.setattr(arrays, "IN_MEMORY", 0)
     root = paired(tmp_path, inputs=np.ones((4, 2), given), labels=LABELS)
     inputs, _, _ = load_arrays(root)
     assert isinstance(inputs, np.memmap)
+    assert inputs.dtype == np.dtype("f4" if given == "f4" else "u1")
     inputs[0] = 7
     assert load_arrays(root)[0].max() == 1
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from innerloop.data.storage import Item, LeftOut, prepared
-from innerloop.errors import DataError
+from innerloop.errors import DataError, DiskError
 
 SHAPE = (1, 2, 2)
 
@@ -110,7 +110,7 @@ def test_a_full_disk_leaves_nothing_behind_and_says_so(tmp_path):
     many = [Item("a", str(n), lambda: np.zeros((1, 64, 64), np.uint8)) for n in range(40)]
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, before[1]))
-        with pytest.raises(DataError, match="free some space or set INNERLOOP_CACHE"):
+        with pytest.raises(DiskError, match="free some space or set INNERLOOP_CACHE"):
             prepared("x", "key", (1, 64, 64), lambda: many)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
@@ -132,7 +132,7 @@ def test_preparing_shows_its_progress():
 def test_a_cache_folder_that_cannot_be_made_is_said_so(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("INNERLOOP_CACHE", str(tmp_path / "file"))
-    with pytest.raises(DataError, match="set INNERLOOP_CACHE to another folder"):
+    with pytest.raises(DiskError, match="set INNERLOOP_CACHE to another folder"):
         prepared("x", "key", SHAPE, lambda: CONTENT)
 
 

@@ -5,8 +5,10 @@
 Every episode is one run: `innerloop train` is ended by a signal at a random moment, again and again, and resumed each
 time, until it has come to its end. Then every file is compared with that of a run that nobody disturbed: parameters,
 outer optimizer, best checkpoint, snapshots and heads byte by byte, the history but for its seconds. The number of
-threads is another one at every resume. With `--damage`, what the process left is damaged before it is resumed: the
-newest checkpoint cut or with a bit turned, the history with half a line more, a draft left lying.
+threads is another one at every resume. What a process is asked to end by (TERM, INT) it may be asked twice, and it has
+to save: its newest checkpoint is that of the last step it recorded. With `--damage`, what the process left is damaged
+before it is resumed: the newest checkpoint cut or with a bit turned, the history with half a line more, a draft left
+lying.
 """
 
 import argparse
@@ -20,7 +22,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -48,6 +50,7 @@ RECIPES = {
     "second order later": ("--algorithm.name=maml", "--algorithm.second_from=31", "--inner.steps=2"),
 }
 ENDS = {"KILL": (-9,), "TERM": (143, -15), "INT": (130, -2)}
+IN_ORDER = (143, 130)
 
 
 @dataclass
@@ -82,19 +85,29 @@ class Harness:
         signals: Which ones end a process.
         damage: Whether to damage what it left.
         say: Told of every fault.
+        small: What all runs have in common.
+        recipes: What each has of its own, by name.
     """
 
     def __init__(
-        self, folder: Path, seed: int, signals: Sequence[str], damage: bool = False, say: Callable[[str], None] = print
+        self,
+        folder: Path,
+        seed: int,
+        signals: Sequence[str],
+        damage: bool = False,
+        say: Callable[[str], None] = print,
+        small: Sequence[str] = SMALL,
+        recipes: Mapping[str, Sequence[str]] = RECIPES,
     ) -> None:
         self.folder, self.signals, self.damage, self.say = folder, signals, damage, say
+        self.small, self.recipes = small, recipes
         self.dice = random.Random(seed)
         self.tally = Tally()
         self.seconds: dict[str, float] = {}
 
     def run(self, count: int) -> Tally:
         """Disturb one run after another until there were so many faults."""
-        names = list(RECIPES)
+        names = list(self.recipes)
         self.dice.shuffle(names)
         while sum(self.tally.faults.values()) < count:
             self.episode(names[self.tally.episodes % len(names)], count)
@@ -128,7 +141,7 @@ class Harness:
     def started(self, name: str, run: Path) -> subprocess.Popen[str]:
         """Begin or resume a run."""
         is_begun = (run / "recipe.yaml").exists()
-        words = ("--resume", str(run)) if is_begun else (*SMALL, *RECIPES[name], "--out", str(run))
+        words = ("--resume", str(run)) if is_begun else (*self.small, *self.recipes[name], "--out", str(run))
         return subprocess.Popen(
             [str(COMMAND), "train", *words],
             stdout=subprocess.PIPE,
@@ -149,18 +162,29 @@ class Harness:
         with suppress(subprocess.TimeoutExpired):
             process.wait(self.dice.random() ** 2 * 0.8 * self.seconds[name])
         process.send_signal(getattr(signal, f"SIG{kind}"))
-        if self.ended(process, (0, *ENDS[kind])) == 0:
+        if kind != "KILL" and self.dice.random() < 0.3:  # while it saves, or leaves
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(self.dice.random() * 0.1)
+            process.send_signal(getattr(signal, f"SIG{kind}"))
+            self.tally.met[f"{kind} twice"] += 1
+        code = self.ended(process, (0, *ENDS[kind]))
+        if code == 0:
             return False
         self.tally.faults[kind] += 1
         self.look(run)
+        if code in IN_ORDER and (run / "history.jsonl").exists() and newest(run) != steps(run):
+            self.tally.differences.append(f"{kind}: saved at step {newest(run)}, recorded {steps(run)}")
         if self.damage:
             self.hurt(run)
         return True
 
     def ended(self, process: subprocess.Popen[str], codes: Sequence[int]) -> int:
-        """Wait for a process; another exit code than these, or a traceback, is a difference."""
-        said = "".join(process.communicate())
-        if process.returncode not in codes or "Traceback" in said:
+        """Wait for a process; another exit code than these, or more than a line of complaint, is a difference."""
+        _, said = process.communicate()
+        if came_too_early(process.returncode, said):
+            return process.returncode
+        lines = [line for line in said.splitlines() if "Going on from step" not in line]  # damage is told of as well
+        if process.returncode not in codes or len(lines) > 1 or "Traceback" in said or "ignored" in said:
             self.tally.differences.append(f"exit code {process.returncode}: {said[-2000:]}")
         return process.returncode
 
@@ -175,8 +199,7 @@ class Harness:
         lines = history.read_bytes() if history.exists() else b""
         if lines and not lines.endswith(b"\n"):
             self.tally.met["in the middle of a line"] += 1
-        saved = sorted((run / "checkpoints").glob("step-*"))
-        if lines.count(b"\n") - 1 > (int(saved[-1].stem.removeprefix("step-")) if saved else -1):
+        if steps(run) > newest(run):
             self.tally.met["between two checkpoints"] += 1
 
     def hurt(self, run: Path) -> None:
@@ -205,6 +228,22 @@ def size(run: Path) -> int:
     """Return how long a run's history is."""
     place = run / "history.jsonl"
     return place.stat().st_size if place.exists() else -1
+
+
+def steps(run: Path) -> int:
+    """Return the outer steps that a run has recorded; -1 where it has not come to the first state."""
+    place = run / "history.jsonl"
+    return place.read_bytes().count(b"\n") - 1 if place.exists() else -1
+
+
+def newest(run: Path) -> int:
+    """Return the outer step of a run's newest checkpoint; -1 where it has none."""
+    return max((int(each.stem.removeprefix("step-")) for each in (run / "checkpoints").glob("step-*")), default=-1)
+
+
+def came_too_early(code: int, said: str) -> bool:
+    """Whether Ctrl-C reached Python before the command, where nobody can say how it ends."""
+    return code in (1, -2) and "KeyboardInterrupt" in said and ", in main" not in said
 
 
 def differences(whole: Path, run: Path) -> list[str]:

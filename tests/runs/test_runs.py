@@ -12,7 +12,7 @@ from innerloop.algorithms import AlgorithmConfig
 from innerloop.data import DataConfig, load
 from innerloop.data.augment import Augmentation, check_fits
 from innerloop.data.split import split_by_class
-from innerloop.errors import ConfigError, RunError
+from innerloop.errors import ConfigError, DiskError, RunError
 from innerloop.inner import InnerLoop
 from innerloop.models import ModelConfig
 from innerloop.runs import Best, Recipe, RunDirectory, history, open_run, provenance, read_checkpoint, write_checkpoint
@@ -114,7 +114,7 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(tmp_path, mon
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(f"innerloop.runs.files.os.{call}", full)
-    with pytest.raises(RunError, match="No space left on device"):
+    with pytest.raises(DiskError, match="No space left on device"):
         write_checkpoint(place, State(8, {"a": torch.zeros(1)}), Best())
     assert place.read_bytes() == before
     assert [each.name for each in tmp_path.iterdir()] == ["last.safetensors"]
@@ -172,7 +172,7 @@ def test_a_folder_without_a_run_is_refused(tmp_path):
 def test_files_are_written_whole(tmp_path):
     write_whole(tmp_path / "a", "ü")
     assert (tmp_path / "a").read_text(encoding="utf-8") == "ü"
-    with pytest.raises(RunError, match="expected to write"):
+    with pytest.raises(DiskError, match="expected to write"):
         write_whole(tmp_path / "missing" / "a", "x")
 
 

@@ -19,6 +19,7 @@ from innerloop.cli.progress import console, watched
 from innerloop.engine import EngineConfig, device_of
 from innerloop.errors import ConfigError, one_of
 from innerloop.runs import Recipe, build, training_batch
+from innerloop.runs.files import write_whole
 from innerloop.runs.grid import text_of
 from innerloop.runs.recipe import from_yaml
 
@@ -70,9 +71,8 @@ def run(parsed: Namespace) -> None:
         console.print(f"\n{markdown(cell)}", soft_wrap=True)
         rows += cell.rows()
     if parsed.json is not None:
-        Path(parsed.json).write_text(
-            json.dumps({"machine": machine, "command": command_line(), "rows": rows}, indent=1)
-        )
+        kept = {"machine": machine, "command": command_line(), "rows": rows}
+        write_whole(Path(parsed.json), json.dumps(kept, indent=1) + "\n")
         console.print(f"\nKept in {parsed.json}", soft_wrap=True)
 
 

@@ -13,11 +13,11 @@ from innerloop.cli.explain import write_figures
 from innerloop.cli.parsing import AS_GIVEN, new_parser
 from innerloop.cli.places import command_line, new_folder
 from innerloop.cli.progress import console, watched
-from innerloop.errors import RunError, unknown_name
+from innerloop.errors import unknown_name
 from innerloop.figures.registry import EXPERIMENT_FIGURES
 from innerloop.report.sections import EXPERIMENT_SECTIONS
 from innerloop.runs import provenance
-from innerloop.runs.files import write_whole
+from innerloop.runs.files import make_folder, write_whole
 
 
 def parser() -> ArgumentParser:
@@ -38,10 +38,7 @@ def run(parsed: Namespace) -> None:
         raise unknown_name("experiment", name, EXPERIMENTS)
     settings: Any = dacite.from_dict(EXPERIMENTS[name].settings, parsed[name].as_dict(), AS_GIVEN)
     folder = new_folder(parsed.out, name)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RunError(f"expected to make the folder '{folder}', got: {error.strerror}; choose another") from error
+    make_folder(folder, parents=True)
     result = EXPERIMENTS[name].measure(settings, watched)
     kept: dict[str, Any] = {
         **provenance(command_line()),
@@ -49,7 +46,7 @@ def run(parsed: Namespace) -> None:
         "settings": asdict(settings),
         "values": to_values(result),
     }
-    write_whole(folder / "result.json", json.dumps(kept, allow_nan=False, indent=1) + "\n")
     write_figures(folder, EXPERIMENT_FIGURES[name](result))
+    write_whole(folder / "result.json", json.dumps(kept, allow_nan=False, indent=1) + "\n")
     console.print(EXPERIMENT_SECTIONS[name].say(result), soft_wrap=True)
     console.print(f"Numbers and figures: {folder}", soft_wrap=True)

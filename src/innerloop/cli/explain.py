@@ -17,13 +17,13 @@ from innerloop.cli.progress import console, counted, watched
 from innerloop.data import DataConfig, load
 from innerloop.data.episode import EpisodeShape
 from innerloop.data.split import TEST, DataSet
-from innerloop.errors import ConfigError, InnerloopError, unknown_name
+from innerloop.errors import ConfigError, DiskError, InnerloopError, unknown_name
 from innerloop.figures.registry import FIGURES
 from innerloop.figures.style import to_pdf, to_png, to_svg
 from innerloop.figures.training import label
 from innerloop.report.sections import SECTIONS
 from innerloop.report.words import capital
-from innerloop.runs import KeptExplanation, OpenedRun, Which, keep_explanation, open_run
+from innerloop.runs import KeptExplanation, OpenedRun, Which, explanation_folder, keep_explanation, open_run
 from innerloop.runs.files import write_whole
 from innerloop.training import EvaluationConfig
 
@@ -100,7 +100,7 @@ def run(parsed: Namespace) -> None:
                 opened, name, given, data, parsed.split, shape, how, episodes, parsed.checkpoint, parsed.seed
             )
         except InnerloopError as error:
-            if len(chosen) == 1:
+            if len(chosen) == 1 or isinstance(error, DiskError):
                 raise
             console.print(f"{name}: left out; {error}", soft_wrap=True)
             continue
@@ -174,10 +174,11 @@ def explained(
 
 
 def written(opened: OpenedRun, kept: KeptExplanation, result: Any) -> Path:
-    """Write the result and its figures, each in every format, and return where."""
-    place = keep_explanation(opened.directory.folder, kept)
-    write_figures(place.parent, FIGURES[kept.analysis]({label(opened): result}))
-    return place.parent
+    """Write a result's figures, each in every format, then itself, so that it has them; return where."""
+    place = explanation_folder(opened.directory.folder, kept)
+    write_figures(place, FIGURES[kept.analysis]({label(opened): result}))
+    keep_explanation(opened.directory.folder, kept)
+    return place
 
 
 def write_figures(folder: Path, figures: Mapping[str, Any]) -> None:

@@ -2,14 +2,16 @@
 
 import io
 import os
-import signal
 import sys
 import warnings
 from argparse import ArgumentError
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
+from typing import TextIO
 
 from innerloop import __version__
+from innerloop.cli.ending import INTERRUPTED, TERMINATED, Ending
 from innerloop.cli.memory import keep_big_blocks
 from innerloop.errors import InnerloopError, InnerloopWarning, RankError, did_you_mean, on_one_line
 
@@ -24,17 +26,53 @@ VERBS = {
     "data": "say which data sets there are",
     "bench": "measure what one outer gradient costs on this machine, by engine",
 }
-BAD_INPUT, INTERRUPTED, TERMINATED = 2, 130, 143
+BAD_INPUT = 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one verb and return the exit code: 0, 2 for what was refused, 130 for Ctrl-C."""
+    """Run one verb and return the exit code: 0, 2 for what was refused, 130 for Ctrl-C, 143 for SIGTERM.
+
+    Args:
+        arguments: The verb and its options; by default the process's own, and then the process is about to end.
+    """
+    ending = Ending()
+    if arguments is not None:
+        try:
+            return _ended(list(arguments), ending)
+        finally:
+            ending.undo()
+    code = _ended(sys.argv[1:], ending)
+    for stream in (sys.stdout, sys.stderr):
+        _flush(stream)
+    if code in (INTERRUPTED, TERMINATED):
+        os._exit(code)  # Python would wait for threads whose work nobody wants any more
+    return code
+
+
+def _ended(arguments: list[str], ending: Ending) -> int:
+    """Run one verb, say in one line what went wrong, and return the exit code."""
+    try:
+        ending.begin()
+        code = _answered(arguments, ending)
+        ending.is_over()
+    except KeyboardInterrupt:
+        ending.is_over()
+        _say("interrupted; what was finished is kept")
+        return INTERRUPTED
+    except SystemExit as end:  # SIGTERM, or --help
+        ending.is_over()
+        return end.code if isinstance(end.code, int) else 0
+    return code
+
+
+def _answered(arguments: list[str], ending: Ending) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal without a letter still gets the line
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))  # what was begun is cleared away, as by Ctrl-C
     try:
-        return _run(list(sys.argv[1:] if arguments is None else arguments))
+        code = _run(arguments, ending)
+        sys.stdout.flush()
+        return code
     except RankError as error:
         _refused(str(error))
         os._exit(BAD_INPUT)  # Python would wait for connections to a rank that hangs
@@ -49,12 +87,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"expected what was asked for to fit into memory, got: {str(error)[-200:]}; ask for a smaller network, or "
             "for fewer tasks or examples at once"
         )
-    except KeyboardInterrupt:
-        print("innerloop: interrupted; what was finished is kept", file=sys.stderr)
-        return INTERRUPTED
 
 
-def _run(arguments: list[str]) -> int:
+def _flush(stream: TextIO) -> None:
+    """Let go of what cannot be shown, so that Python does not try, and complain, once more."""
+    try:
+        stream.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _run(arguments: list[str], ending: Ending) -> int:
     if not arguments or arguments[0] in ("-h", "--help"):
         print(usage())
         return 0
@@ -66,15 +109,12 @@ def _run(arguments: list[str]) -> int:
         return _refused(f"unknown command '{verb}'; known: {', '.join(VERBS)}.{did_you_mean(verb, VERBS)}")
     keep_big_blocks()
     warnings.simplefilter("always", InnerloopWarning)
-    warnings.showwarning = _say
-    # Imported only now: help and version need neither matplotlib nor scikit-learn. Ctrl-C meanwhile ends the process at
-    # once: raised inside a library that is being loaded, it can end as a crash.
-    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
-    try:
+    warnings.showwarning = _warned
+    # Imported only now: help and version need neither matplotlib nor scikit-learn. A signal meanwhile ends the process
+    # at once: raised inside a library that is being loaded, it can end as a crash.
+    with ending.at_once():
         room = import_module(f"innerloop.cli.{verb}")
         parsing = import_module("innerloop.cli.parsing")
-    finally:
-        signal.signal(signal.SIGINT, before)
     parser = room.parser()
     parser.prog, parser.description = f"innerloop {verb}", f"{VERBS[verb][0].upper()}{VERBS[verb][1:]}."
     try:
@@ -92,10 +132,12 @@ def _is_out_of_memory(error: MemoryError | RuntimeError) -> bool:
     return isinstance(error, MemoryError) or "can't allocate memory" in said or "out of memory" in said
 
 
-def _say(message: Warning | str, category: type[Warning], filename: str, lineno: int, *_: object, **__: object) -> None:
+def _warned(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, *_: object, **__: object
+) -> None:
     """Say a warning in one line: one of ours as it is, another with its place."""
     where = "" if issubclass(category, InnerloopWarning) else f"{filename}:{lineno}: {category.__name__}: "
-    print(f"innerloop: {where}{on_one_line(str(message))}", file=sys.stderr)
+    _say(f"{where}{message}")
 
 
 def usage() -> str:
@@ -116,5 +158,10 @@ def usage() -> str:
 
 
 def _refused(message: str) -> int:
-    print(f"innerloop: {on_one_line(message)}", file=sys.stderr, flush=True)
+    _say(message)
     return BAD_INPUT
+
+
+def _say(message: str) -> None:
+    with suppress(OSError):  # there may be nobody to hear it
+        print(f"innerloop: {on_one_line(message)}", file=sys.stderr, flush=True)

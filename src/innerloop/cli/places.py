@@ -1,5 +1,6 @@
 """Where results go when nobody said, and the command that made them."""
 
+import os
 import shlex
 import sys
 from itertools import count
@@ -27,6 +28,13 @@ def new_folder(given: str | None, usual: str) -> Path:
     return folder
 
 
+def typed(folder: str) -> str:
+    """Return a folder as it could be typed behind a verb."""
+    return shlex.quote(f"./{folder}" if folder.startswith("-") else folder)
+
+
 def command_line() -> str:
     """Return the command as it could be typed again."""
-    return shlex.join(["innerloop", *sys.argv[1:]])
+    # Where the system has no language, Python knows letters of others as bytes alone; no file could take these.
+    words = (os.fsencode(each).decode("utf-8", "backslashreplace") for each in sys.argv[1:])
+    return shlex.join(["innerloop", *words])

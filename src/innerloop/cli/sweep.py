@@ -24,11 +24,11 @@ from innerloop.cli.progress import console, follow, watched
 from innerloop.data import DATASETS, load
 from innerloop.data.sampler import check
 from innerloop.data.split import TEST
-from innerloop.errors import ConfigError, DivergedError, InnerloopError, RunError, unknown_name
+from innerloop.errors import ConfigError, DiskError, DivergedError, InnerloopError, RunError, unknown_name
 from innerloop.report import rate_grids
 from innerloop.report import sweep as page
 from innerloop.runs import OpenedRun, RunDirectory, build, open_run, provenance
-from innerloop.runs.files import write_whole
+from innerloop.runs.files import make_folder, write_whole
 from innerloop.runs.grid import Cell, Grid, cells, from_text, read, settings_of, text_of
 from innerloop.runs.outcome import TEST_SEED, Outcome, finished, own_test, to_values
 
@@ -229,10 +229,7 @@ def _refuse_unfit(grid: Grid, jobs: Sequence[Job]) -> None:
 
 
 def _keep_grid(folder: Path, source: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RunError(f"expected to make '{folder}', got: {error.strerror}; choose another with --out") from error
+    make_folder(folder, parents=True)
     write_whole(folder / GRID, text_of(source, "grid"))
 
 
@@ -294,6 +291,8 @@ def _told(opened: OpenedRun, name: str, settings: Any, clock: Clock, left_out: l
             TEST_SEED,
         )
         written(opened, kept, result)
+    except DiskError:
+        raise
     except InnerloopError as error:
         left_out.append(f"{name} of {opened.title}: {error}")
         console.print(left_out[-1], soft_wrap=True)

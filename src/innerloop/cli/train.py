@@ -1,7 +1,6 @@
 """`innerloop train`: meta-train a learner by a recipe, or continue a run; over several ranks where asked."""
 
 import os
-import shlex
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -9,8 +8,9 @@ from pathlib import Path
 from jsonargparse import ArgumentParser, Namespace
 
 from innerloop import driver
+from innerloop.cli.ending import INTERRUPTED
 from innerloop.cli.parsing import add_recipe, new_parser, to_recipe
-from innerloop.cli.places import command_line, first_free
+from innerloop.cli.places import command_line, first_free, typed
 from innerloop.cli.progress import console, follow, watched
 from innerloop.data.storage import unwatched
 from innerloop.engine import device_of
@@ -19,7 +19,7 @@ from innerloop.engine.launch import launched
 from innerloop.errors import ConfigError, InnerloopError
 from innerloop.runs import Recipe, interventions, open_run
 
-REFUSED, INTERRUPTED = 2, 130
+REFUSED = 2
 BESIDE = ("--ranks", "--nodes", "--keep")  # what may stand beside --resume: nothing of it changes what is learned
 
 
@@ -89,10 +89,10 @@ def _train(parsed: Namespace, recipe: Recipe, group: Group) -> None:
         with closing(progress):  # type: ignore[type-var]
             engine = follow(Path(folder).name, progress)
     except (KeyboardInterrupt, SystemExit):  # Ctrl-C, or a machine that is about to be taken away
-        console.print(f"Saved; go on with: innerloop train --resume {shlex.quote(folder)}", soft_wrap=True)
+        console.print(f"Saved; go on with: innerloop train --resume {typed(folder)}", soft_wrap=True)
         raise
     if said := interventions.told(open_run(folder)):
         console.print(said, soft_wrap=True)
-    console.print(f"Run:  {folder}\nNext: innerloop evaluate {shlex.quote(folder)}", soft_wrap=True)
+    console.print(f"Run:  {folder}\nNext: innerloop evaluate {typed(folder)}", soft_wrap=True)
     if engine not in ("", "auto"):  # no step was left to do
         console.print(f"Done by engine {engine}.")

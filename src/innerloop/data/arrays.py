@@ -18,6 +18,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from innerloop.data.archives import one_line
+from innerloop.data.rows import rows_of
 from innerloop.data.split import TEST, TRAIN, VALIDATION, DataSet, Split, rooted
 from innerloop.data.storage import LeftOut, in_two_classes
 from innerloop.errors import DataError
@@ -27,6 +28,7 @@ SIDES = {"train": TRAIN, "validation": VALIDATION, "val": VALIDATION, "test": TE
 SUSPICIOUS = 256_000_000  # bytes; below, no ratio is a danger
 HIGHEST_RATIO = 200  # of unpacked to packed bytes above that; sparse drawings reach some 50, bombs a thousand
 MOST_EXAMPLES = 10_000_000  # each is told apart by its digest, which has more bytes than a small example
+IN_MEMORY = 256_000_000  # bytes of a .npy; a larger one is read row by row
 SEED = 0
 FEWEST_CLASSES = 2  # a side; an episode needs two to tell apart
 
@@ -53,7 +55,7 @@ def load(root: str | None = None) -> DataSet:
         DataError: Whatever `load_arrays` and `sides` refuse.
     """
     inputs, labels, splits = load_arrays(rooted("arrays", root))
-    digests = [sha256(row.tobytes()).digest() for row in inputs]
+    digests = [sha256(row.tobytes()).digest() for rows in _pieces(inputs) for row in inputs[rows]]
     twice = in_two_classes([str(label) for label in labels], digests)
     kept = np.ones(len(labels), bool)
     kept[list(twice)] = False
@@ -75,7 +77,7 @@ def load_arrays(root: Path) -> tuple[NDArray[Any], NDArray[np.int64], NDArray[np
     """Read and check the arrays.
 
     Args:
-        root: A `.npz`, or a folder with one or with the `.npy` files; these are memory-mapped.
+        root: A `.npz`, or a folder with one or with the `.npy` files; large ones stay there.
 
     Returns:
         inputs: [example ...]; float32 if they were floats, else the integers they were (booleans become uint8).
@@ -162,8 +164,7 @@ def _in_npy(path: Path) -> _Member:
         str(path),
         lambda: path.open("rb"),
         path.stat().st_size,
-        # Copy on write: torch wants writable memory, and the file stays as it is.
-        lambda: np.load(path, mmap_mode="c", allow_pickle=False),
+        lambda: np.load(path, allow_pickle=False) if path.stat().st_size <= IN_MEMORY else rows_of(path),
     )
 
 
@@ -265,7 +266,7 @@ def _inputs(member: _Member) -> NDArray[Any]:
     if array.dtype.kind == "b":
         return array.view(np.uint8)
     if array.dtype.kind in "ui":
-        return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+        return array if array.dtype.isnative else array[:].astype(array.dtype.newbyteorder("="))
     return _finite(member, array)
 
 

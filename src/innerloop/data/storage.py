@@ -25,7 +25,8 @@ import numpy as np
 import pooch
 from numpy.typing import NDArray
 
-from innerloop.errors import DataError
+from innerloop.disk import flush_file, flush_names
+from innerloop.errors import DataError, DiskError
 from innerloop.plain import read_json
 
 Shape = tuple[int, int, int]
@@ -82,6 +83,7 @@ class Prepared:
     content: str
 
 
+DAMAGE = (OSError, ValueError, KeyError, TypeError)  # what an entry is not opened with
 LARGEST_INDEX = 1_000_000_000  # bytes of the names of a data set's images
 FORMAT = 2  # of a prepared entry; versions of innerloop with another one keep entries of their own
 
@@ -114,19 +116,23 @@ def prepared(
         watch: Shows how far it has come.
 
     Raises:
-        DataError: An image cannot be read, or the cache folder cannot be written.
+        DataError: An image cannot be read.
+        DiskError: The cache folder cannot be written.
     """
     place = cache_folder() / f"{name}-{sha256(f'{FORMAT} {key} {shape} {skip_corrupt}'.encode()).hexdigest()[:16]}"
-    for attempt in range(2):
-        if not place.exists():
-            _write(place, name, shape, items(), skip_corrupt, watch)
+    if place.exists():
         try:
             return _opened(place, shape)
-        except (OSError, ValueError, KeyError, TypeError):
-            if attempt:
-                raise
+        except DAMAGE:
             _remove(place)  # damaged from outside, or of an earlier form; what is cached can be made again
-    raise AssertionError("unreachable")
+    _write(place, name, shape, items(), skip_corrupt, watch)
+    try:
+        return _opened(place, shape)
+    except DAMAGE as error:
+        raise DiskError(
+            f"expected the prepared images in '{place}' to stay there, got: {error}; set INNERLOOP_CACHE to a folder "
+            "that nobody else clears"
+        ) from error
 
 
 def _opened(place: Path, shape: Shape) -> Prepared:
@@ -153,10 +159,18 @@ def _opened(place: Path, shape: Shape) -> Prepared:
 
 
 def _remove(place: Path) -> None:
-    if place.is_dir() and not place.is_symlink():
-        shutil.rmtree(place)
-    else:
-        place.unlink()
+    try:
+        if place.is_dir() and not place.is_symlink():
+            shutil.rmtree(place)
+        else:
+            place.unlink()
+    except FileNotFoundError:  # another process was first
+        return
+    except OSError as error:
+        raise DiskError(
+            f"expected to remove the damaged '{place}', got: {error.strerror}; remove it, or set INNERLOOP_CACHE to "
+            "another folder"
+        ) from error
 
 
 def _write(place: Path, name: str, shape: Shape, items: Sequence[Item], skip_corrupt: bool, watch: Watch) -> None:
@@ -164,11 +178,12 @@ def _write(place: Path, name: str, shape: Shape, items: Sequence[Item], skip_cor
         with _draft(place) as draft:
             _fill(draft, name, shape, items, skip_corrupt, watch)
             draft.rename(place)
+            flush_names(place.parent)
     except OSError as error:
         # Another process that prepared the same entry first is no fault: its content is ours.
         if not place.exists():
-            raise DataError(
-                f"expected to write the prepared images to '{place}', got: {error.strerror}; "
+            raise DiskError(
+                f"expected to write the prepared images to '{place}', got: {error.strerror or error}; "
                 "free some space or set INNERLOOP_CACHE to another folder"
             ) from error
 
@@ -183,7 +198,7 @@ def _draft(place: Path) -> Iterator[Path]:
         while fcntl is not None and (lock := _locked(draft)) is None:
             draft = _made(place)  # another process swept it away before it was locked
     except OSError as error:
-        raise DataError(
+        raise DiskError(
             f"expected a cache folder that can be written, got '{place.parent}' ({error.strerror}); "
             "set INNERLOOP_CACHE to another folder"
         ) from error
@@ -265,8 +280,8 @@ def _fill(draft: Path, name: str, shape: Shape, items: Sequence[Item], skip_corr
     index = {"images": len(kept), "classes": class_names, "left_out": left_out, "content": content.hexdigest()}
     (draft / "index.json").write_text(json.dumps(index, ensure_ascii=False), encoding="utf-8")
     for each in draft.iterdir():
-        with each.open("rb") as handle:
-            os.fsync(handle.fileno())
+        flush_file(each)
+    flush_names(draft)
 
 
 def in_two_classes(class_of: Sequence[str], digests: Sequence[bytes]) -> dict[int, str]:

@@ -5,6 +5,7 @@ from innerloop.runs.checkpoint import Best, read_checkpoint, write_checkpoint
 from innerloop.runs.directory import RunDirectory
 from innerloop.runs.explanation import KeptExplanation
 from innerloop.runs.explanation import keep as keep_explanation
+from innerloop.runs.explanation import made_folder as explanation_folder
 from innerloop.runs.files import settle
 from innerloop.runs.lock import Lock
 from innerloop.runs.opened import KeptEvaluation, OpenedRun, Which, open_run, open_together
@@ -38,6 +39,7 @@ __all__ = [
     "banks",
     "build",
     "clear_ahead",
+    "explanation_folder",
     "fingerprint",
     "from_values",
     "heads",

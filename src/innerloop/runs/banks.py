@@ -31,7 +31,7 @@ def write(place: Path, vectors: Tensor, about: About) -> None:
     """Keep a bank, vectors [task dimension], with the words of what made it.
 
     Raises:
-        RunError: It cannot be written.
+        DiskError: It cannot be written.
     """
     make_folder(place.parent)
     words = json.dumps({"format": FORMAT, "about": dict(about)}, sort_keys=True)

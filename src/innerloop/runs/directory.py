@@ -22,9 +22,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from innerloop.errors import RunError
+from innerloop.errors import DiskError, RunError
 from innerloop.runs import lock
-from innerloop.runs.files import drafts, name_of, write_whole, written_as
+from innerloop.runs.files import drafts, make_folder, name_of, write_whole, written_as
 from innerloop.runs.recipe import Recipe, fingerprint, to_yaml
 
 FORMAT = 2  # of the folder; of 1 were runs with one checkpoint, `last.safetensors`, and no digests
@@ -62,16 +62,17 @@ class RunDirectory:
         """Make the folder, and return the right to write it.
 
         Raises:
-            RunError: Something stands there already, the folder cannot be made, or another process writes it.
+            RunError: Something stands there already, or another process writes it.
+            DiskError: The folder cannot be made.
         """
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            make_folder(self.folder, parents=True)
             # Looked at twice: another's folder gets no lock, and two processes may come at once.
             held = lock.Lock(self.folder) if self.is_free else None
             if held is not None and self.is_free:
                 return held
         except OSError as error:
-            raise RunError(
+            raise DiskError(
                 f"expected to make the run folder '{self.folder}', got: {error.strerror}; choose another with --out"
             ) from error
         raise RunError(
@@ -87,7 +88,7 @@ class RunDirectory:
             about: What made it, as plain values.
 
         Raises:
-            RunError: It cannot be written.
+            DiskError: It cannot be written.
         """
         self.tidy()
         whole = {"format": FORMAT, **about, "recipe": fingerprint(recipe)}

@@ -10,7 +10,7 @@ from innerloop.data import DataConfig
 from innerloop.data.episode import EpisodeShape, spelled
 from innerloop.errors import ConfigError, RunError
 from innerloop.plain import LARGEST_RESULTS, made, read_json
-from innerloop.runs.files import name_of, write_whole
+from innerloop.runs.files import make_folder, name_of, write_whole
 
 FOLDER, RESULT = "explained", "result.json"
 FORMAT = 1
@@ -78,17 +78,24 @@ def _short(value: Any) -> str:
     return text if len(text) <= LONGEST else sha256(text.encode()).hexdigest()[:8]
 
 
+def made_folder(folder: Path, kept: KeptExplanation) -> Path:
+    """Return the folder of its own that an explanation has in a run's; it is made where there is none.
+
+    Raises:
+        DiskError: It cannot be made.
+    """
+    place = folder / FOLDER / kept.name
+    make_folder(place, parents=True)
+    return place
+
+
 def keep(folder: Path, kept: KeptExplanation) -> Path:
     """Write an explanation into a folder of its own in the run's, and return where.
 
     Raises:
-        RunError: The run cannot be written.
+        DiskError: The run cannot be written.
     """
-    place = folder / FOLDER / kept.name / RESULT
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RunError(f"expected to make '{place.parent}', got: {error.strerror}; let the run be written") from error
+    place = made_folder(folder, kept) / RESULT
     write_whole(place, json.dumps({"format": FORMAT, **asdict(kept)}, allow_nan=False, ensure_ascii=False) + "\n")
     return place
 

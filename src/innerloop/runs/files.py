@@ -6,10 +6,12 @@ from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
-from innerloop.errors import RunError
+from innerloop.disk import flush_file, flush_names
+from innerloop.errors import DiskError
 
 DRAFT = re.compile(r"\.(?P<name>.+)-\d+")
-LONGEST = 220  # bytes of a name, with room for an ending and for a draft's beside it
+FEW = 50  # letters of a name, in that of its draft
+LONGEST = 220  # bytes of a name, with room for an ending
 
 
 def name_of(text: str) -> str:
@@ -27,52 +29,59 @@ def write_whole(place: Path, content: bytes | str) -> None:
     there before or all of the new content.
 
     Raises:
-        RunError: The folder cannot be written or the disk is full; what stood there before still stands.
+        DiskError: The folder cannot be written or the disk is full; what stood there before still stands.
     """
     data = content.encode() if isinstance(content, str) else content
-    draft = place.with_name(f".{place.name}-{os.getpid()}")
+    draft = place.with_name(f".{place.name[:FEW]}-{os.getpid()}")  # a name may be as long as names can be already
     try:
         with draft.open("wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
         os.replace(draft, place)
-        _settle_names(place.parent)
+        flush_names(place.parent)
     except BaseException as error:
         with suppress(OSError):
             draft.unlink(missing_ok=True)
         if isinstance(error, OSError):
-            raise RunError(
+            raise DiskError(
                 f"expected to write '{place}', got: {error.strerror}; free some space or choose another folder"
             ) from error
         raise
 
 
-def make_folder(place: Path) -> None:
-    """Make a folder in one that is there.
+def make_folder(place: Path, parents: bool = False) -> None:
+    """Make a folder, unless it is there.
+
+    Args:
+        place: Where.
+        parents: Whether the folders that it lies in are made, too.
 
     Raises:
-        RunError: It cannot be made.
+        DiskError: It cannot be made.
     """
     try:
-        place.mkdir(exist_ok=True)
+        if not place.is_dir():
+            place.mkdir(parents=parents, exist_ok=True)
+            flush_names(place.parent)
     except OSError as error:
-        raise RunError(f"expected to make '{place}', got: {error.strerror}; let the run be written") from error
+        raise DiskError(
+            f"expected to make '{place}', got: {error.strerror}; let it be written, or choose another folder"
+        ) from error
 
 
 def settle(place: Path) -> None:
     """Flush to the disk what was appended to a file, if there is one.
 
     Raises:
-        RunError: The disk cannot take it.
+        DiskError: The disk cannot take it.
     """
     try:
-        with place.open("rb") as file:
-            os.fsync(file.fileno())
+        flush_file(place)
     except FileNotFoundError:
         return
     except OSError as error:
-        raise RunError(f"expected to write '{place}', got: {error.strerror}; free some space") from error
+        raise DiskError(f"expected to write '{place}', got: {error.strerror}; free some space") from error
 
 
 def drafts(folder: Path) -> list[Path]:
@@ -84,16 +93,3 @@ def written_as(draft: Path) -> str:
     """Return the name of the file that a draft was to become."""
     found = DRAFT.fullmatch(draft.name)
     return found["name"] if found else ""
-
-
-def _settle_names(folder: Path) -> None:
-    """Flush a folder's names to the disk, where the system can: a rename is kept there, not in the file."""
-    try:
-        handle = os.open(folder, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
-    except OSError:
-        return
-    try:
-        with suppress(OSError):
-            os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from innerloop.errors import RunError
+from innerloop.errors import DiskError, RunError
 from innerloop.shapes import Params
 
 
@@ -17,13 +17,13 @@ def append(place: Path, head: Params) -> None:
     """Add one row.
 
     Raises:
-        RunError: The file cannot be written.
+        DiskError: The file cannot be written.
     """
     try:
         with place.open("ab") as file:
             file.write(_row(head).tobytes())
     except OSError as error:
-        raise RunError(f"expected to append to '{place}', got: {error.strerror}; free some space") from error
+        raise DiskError(f"expected to append to '{place}', got: {error.strerror}; free some space") from error
 
 
 def read(place: Path, like: Params) -> Params:
@@ -62,14 +62,14 @@ def keep_until(place: Path, step: int, like: Params) -> None:
     """Drop the rows after outer step `step`: a continued run writes them again.
 
     Raises:
-        RunError: The file cannot be written.
+        DiskError: The file cannot be written.
     """
     try:
         if place.exists():
             with place.open("r+b") as file:
                 file.truncate((step + 1) * _row(like).nbytes)
     except OSError as error:
-        raise RunError(f"expected to write '{place}', got: {error.strerror}; let the run be written") from error
+        raise DiskError(f"expected to write '{place}', got: {error.strerror}; let the run be written") from error
 
 
 def _row(head: Params) -> np.ndarray[tuple[int], np.dtype[np.floating]]:

@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from innerloop.errors import RunError
+from innerloop.errors import DiskError, RunError
 from innerloop.plain import parse_json
 from innerloop.runs.files import write_whole
 
@@ -17,13 +17,13 @@ def append(place: Path, record: Record) -> None:
     """Add one line, flushed.
 
     Raises:
-        RunError: The file cannot be written.
+        DiskError: The file cannot be written.
     """
     try:
         with place.open("a", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")
     except OSError as error:
-        raise RunError(f"expected to append to '{place}', got: {error.strerror}; free some space") from error
+        raise DiskError(f"expected to append to '{place}', got: {error.strerror}; free some space") from error
 
 
 def read(place: Path) -> list[Record]:

@@ -8,6 +8,7 @@ import json
 import os
 import platform
 import warnings
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,7 +17,7 @@ try:
 except ImportError:  # not a POSIX system
     fcntl = None  # type: ignore[assignment]
 
-from innerloop.errors import RunError, RunWarning
+from innerloop.errors import DiskError, RunError, RunWarning
 from innerloop.plain import parse_json
 
 NAME = "lock"
@@ -29,7 +30,8 @@ class Lock:
         folder: The run's, which is there.
 
     Raises:
-        RunError: Another process has it, or the folder cannot be written.
+        RunError: Another process has it.
+        DiskError: The folder cannot be written.
 
     Warns:
         RunWarning: The system or the folder's file system has no locks.
@@ -40,16 +42,17 @@ class Lock:
         try:
             self._file = self._taken()
         except OSError as error:
-            raise RunError(
+            raise DiskError(
                 f"expected to write into '{folder}', got: {error.strerror}; let the run be written"
             ) from error
 
     def release(self) -> None:
         """Let others write."""
         if self._file >= 0 and os.getpid() == self._process:  # not in a copy that was forked off
-            self._place.unlink(missing_ok=True)
-            os.close(self._file)
-            self._file = -1
+            file, self._file = self._file, -1
+            with suppress(OSError):  # the disk may be read-only by now; a file without a lock holds nobody up
+                self._place.unlink()
+            os.close(file)
 
     def __enter__(self) -> "Lock":
         return self

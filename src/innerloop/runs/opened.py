@@ -131,9 +131,9 @@ class OpenedRun:
             "data": asdict(kept.data),
             "evaluation": result.to_json(),
         }
-        write_whole(place, json.dumps(content) + "\n")
-        if kept.manifest is not None:
+        if kept.manifest is not None:  # first: an evaluation that is there has its manifest
             write_whole(place.with_name(place.name.replace("evaluation-", "manifest-", 1)), kept.manifest.to_json())
+        write_whole(place, json.dumps(content) + "\n")
         return place
 
 

@@ -30,7 +30,7 @@ def write(directory: RunDirectory, state: State, best: Best, keep: int) -> None:
         keep: How many stay, this one among them.
 
     Raises:
-        RunError: It cannot be written; those before it still stand.
+        DiskError: It cannot be written; those before it still stand.
     """
     make_folder(directory.checkpoints)
     write_checkpoint(_place(directory, state.step), state, best)

@@ -36,7 +36,7 @@ def write(folder: Path, state: State) -> None:
     """Keep a state's parameters.
 
     Raises:
-        RunError: The folder cannot be written.
+        DiskError: The folder cannot be written.
     """
     make_folder(folder)
     write_checkpoint(_place(folder, state.step), State(state.step, state.params), Best())
