@@ -9,15 +9,26 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from faults.harness import differences
 from innerloop import driver
 from innerloop.algorithms import ALGORITHMS, AlgorithmConfig
 from innerloop.data import DataConfig
 from innerloop.data.episode import EpisodeShape
-from innerloop.errors import RunError, RunWarning
+from innerloop.errors import DataError, InnerloopError, RunError, RunWarning
 from innerloop.models import ModelConfig
-from innerloop.runs import InnerConfig, Recipe, RecordConfig, RunDirectory, history, open_run, saves
+from innerloop.runs import (
+    InnerConfig,
+    Recipe,
+    RecordConfig,
+    RunDirectory,
+    history,
+    open_run,
+    read_checkpoint,
+    saves,
+    write_checkpoint,
+)
 from innerloop.runs.recipe import to_yaml
 from innerloop.training import TrainingConfig
 from kept import newest
@@ -87,7 +98,11 @@ def test_a_run_that_is_stopped_in_order_saves_where_it_stood(tmp_path, whole):
                 break
     assert saves.newest(RunDirectory(tmp_path / "run"))[0].step == 3
     continued(tmp_path / "run")
-    assert (newest(tmp_path / "run")).read_bytes() == newest(whole).read_bytes()
+    found, expected = (read_checkpoint(newest(run))[0] for run in (tmp_path / "run", whole))
+    for group in ("params", "optimizer"):
+        left, right = getattr(found, group), getattr(expected, group)
+        assert list(left) == list(right)
+        assert all(torch.equal(left[name], right[name]) for name in left)
 
 
 def killed_at(tmp_path, step, **record):
@@ -120,7 +135,7 @@ def test_a_checkpoint_of_another_network_is_not_gone_on_from(tmp_path, whole):
     killed = killed_at(tmp_path, 5)
     other = replace(recipe_of(keep=9), model=ModelConfig("mlp", hidden=5))
     done(driver.begin(other, str(tmp_path / "other"), "test"))
-    newest(killed).write_bytes((tmp_path / "other" / "checkpoints" / "step-000004.safetensors").read_bytes())
+    write_checkpoint(newest(killed), *read_checkpoint(tmp_path / "other" / "checkpoints" / "step-000004.safetensors"))
     with pytest.warns(RunWarning, match="the parameters of this run's network at step 4, got others"):
         continued(killed)
     assert differences(whole, killed) == []
@@ -255,3 +270,84 @@ def test_a_run_says_what_made_it_and_what_continued_it(tmp_path):
         about
     )
     assert about["resumed"][0]["command"] == "innerloop train --resume killed"
+
+
+@pytest.mark.parametrize("name", ["checkpoints", "snapshots", "lock"])
+def test_a_part_of_a_run_that_lies_elsewhere_is_not_written(tmp_path, name):
+    killed = killed_at(tmp_path, 5)
+    (killed / name).rename(tmp_path / "elsewhere")
+    (killed / name).symlink_to(tmp_path / "elsewhere")
+    place = tmp_path / "elsewhere"
+    before = place.read_bytes() if place.is_file() else sorted(each.name for each in place.iterdir())
+    with pytest.raises(InnerloopError, match=rf"{name}'.*got"):
+        continued(killed)
+    assert before == (place.read_bytes() if place.is_file() else sorted(each.name for each in place.iterdir()))
+
+
+def test_a_file_that_is_a_copys_as_well_is_not_changed_for_it(tmp_path, whole):
+    killed, copy = killed_at(tmp_path, 5), tmp_path / "copy"
+    shutil.copytree(killed, copy, copy_function=os.link)
+    before = {place: place.read_bytes() for place in copy.rglob("*") if place.is_file()}
+    (copy / "lock").unlink()
+    before.pop(copy / "lock")
+    continued(killed)
+    assert differences(whole, killed) == []
+    assert before == {place: place.read_bytes() for place in copy.rglob("*") if place.is_file()}
+
+
+def test_data_may_have_moved_and_where_to_say_so_is_said(tmp_path):
+    values = np.random.default_rng(0).normal(size=(60, 4)).astype(np.float32)
+    np.savez(tmp_path / "data.npz", inputs=values, labels=np.repeat(np.arange(12), 5))
+    recipe = replace(recipe_of(), data=DataConfig("arrays", root=str(tmp_path / "data.npz")))
+    recipe = replace(recipe, episode=EpisodeShape(2, 2, 3))
+    with closing(driver.begin(recipe, str(tmp_path / "run"), "test")) as progress:
+        next(progress)
+    (tmp_path / "data.npz").rename(tmp_path / "moved.npz")
+    with pytest.raises(DataError, match=r"`root` under `data` in '.*recipe.yaml'"):
+        continued(tmp_path / "run")
+    place = tmp_path / "run" / "recipe.yaml"
+    place.write_text(place.read_text().replace("data.npz", "moved.npz"))
+    continued(tmp_path / "run")
+
+
+def test_fewer_steps_than_were_done_are_refused(whole):
+    place = whole / "recipe.yaml"
+    place.write_text(place.read_text().replace(f"\n  steps: {STEPS}\n", "\n  steps: 3\n", 1))
+    with pytest.raises(RunError, match=rf"training.steps of at least {STEPS} .* got 3"):
+        continued(whole)
+
+
+@pytest.mark.parametrize("odd", ["5", "null", "{}", "[5]"])
+def test_odd_words_of_what_continued_a_run_are_one_line(whole, odd):
+    about = json.loads((whole / "run.json").read_text())
+    (whole / "run.json").write_text(json.dumps({**about, "resumed": json.loads(odd)}))
+    with pytest.raises(RunError, match="expected what continued the run"):
+        continued(whole)
+
+
+def test_without_what_made_it_a_run_is_not_continued(whole):
+    (whole / "run.json").unlink()
+    with pytest.raises(RunError, match=r"expected '.*run.json' with what the run was begun with, got none"):
+        continued(whole)
+
+
+@pytest.mark.parametrize("name", ["history.jsonl", "heads.bin"])
+def test_a_pipe_in_a_files_place_is_one_line(whole, name):
+    (whole / name).unlink()
+    os.mkfifo(whole / name)
+    with pytest.raises(RunError, match=f"{name}'"):
+        continued(whole)
+
+
+def test_the_best_of_another_run_is_not_taken_for_its_own(tmp_path, whole):
+    done(driver.begin(replace(recipe_of(), seed=1), str(tmp_path / "other"), "test"))
+    shutil.copy(tmp_path / "other" / "best.safetensors", whole / "best.safetensors")
+    with pytest.raises(RunError, match=r"another run's.*--checkpoint=last"):
+        open_run(whole).state("best")
+
+
+def test_with_its_history_lost_a_runs_best_is_still_its_best(whole):
+    best = open_run(whole).state("best").step
+    (whole / "history.jsonl").unlink()
+    assert open_run(whole).chosen("best") == "best"
+    assert open_run(whole).state("best").step == best

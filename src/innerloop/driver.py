@@ -23,11 +23,13 @@ from innerloop.data.storage import Watch, unwatched
 from innerloop.engine import Chosen, Engine, device_of
 from innerloop.engine.group import ALONE, Group
 from innerloop.engine.ranks import Sharded
+from innerloop.errors import DataError
 from innerloop.interrupts import undivided
 from innerloop.params import digest
 from innerloop.runs import (
     Best,
     Lock,
+    OpenedRun,
     Recipe,
     RunDirectory,
     Workshop,
@@ -39,6 +41,7 @@ from innerloop.runs import (
     open_run,
     probe_episodes,
     provenance,
+    refuse_changed,
     saves,
     settle,
     snapshots,
@@ -149,7 +152,8 @@ def resume(
             if group.leads:
                 held.enter_context(Lock(run.directory.folder))
                 run = open_run(folder)  # whoever wrote it until now may have written more meanwhile
-            workshop = build(run.recipe, watch)
+            refuse_changed(run)
+            workshop = _built(run, watch)
             start, best, is_saved = standing(run, workshop)
         recipe = run.recipe if keep is None else replace(run.recipe, record=replace(run.recipe.record, keep=keep))
         group.agree(_settings(recipe))
@@ -165,6 +169,14 @@ def resume(
         return _driven(
             _Work(recipe, workshop, run.directory, start, best, is_saved, engine, group, about, held.pop_all())
         )
+
+
+def _built(run: OpenedRun, watch: Watch) -> Workshop:
+    try:
+        return build(run.recipe, watch)
+    except DataError as error:
+        where = f"where a run's data lie is `root` under `data` in '{run.directory.recipe}'"
+        raise DataError(f"{error} ({where})") from error
 
 
 def _settings(recipe: Recipe) -> dict[str, Any]:
@@ -252,7 +264,7 @@ def _written(work: _Work, states: Iterator[State], engine: Engine) -> Iterator[P
             score = _score(record)
             if score > best.score:
                 best = Best(score, state.step)
-                write_checkpoint(directory.best, state, best)
+                write_checkpoint(directory.best, state, best, work.about["recipe"])
             with undivided():
                 history.append(directory.history, record)
                 if recipe.record.heads:
@@ -277,7 +289,7 @@ def _save(work: _Work, state: State, best: Best) -> None:
     with undivided():
         settle(directory.history)
         settle(directory.heads)
-        saves.write(directory, state, best, work.recipe.record.keep)
+        saves.write(directory, state, best, work.recipe.record.keep, work.about["recipe"])
     by = _told(work.recipe, work.workshop, work.engine, work.group)
     if by["engine"] != work.about["engine"]:  # a chunk that did not fit is smaller by now
         work.about.update(by)

@@ -191,3 +191,11 @@ def test_a_settled_recipe_writes_down_the_rate_and_steps_of_its_algorithm():
     asked = Recipe(algorithm=AlgorithmConfig("imaml"), inner=InnerConfig(lr=-0.2, lr_of={"head.*": [0.3, 0.1]}))
     assert asked.inner_loop == InnerLoop(lr=-0.2, steps=16, lr_of={"head.*": (0.3, 0.1)})
     assert from_yaml(to_yaml(asked.settled()), "here") == asked.settled()
+
+
+@pytest.mark.parametrize("odd", ['"skipped": 5', '"outer_lr": []', '"loss": "low"', '"seconds": {}'])
+def test_a_record_with_values_that_are_none_is_damage(tmp_path, odd):
+    place = tmp_path / "history.jsonl"
+    place.write_text(f'{{"step": 0, {odd}}}\n{{"step": 1}}\n')
+    with pytest.raises(RunError, match=r"in line 1 of .* that is none"):
+        history.read(place)

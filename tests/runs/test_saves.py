@@ -53,7 +53,7 @@ def test_of_a_damaged_one_the_name_is_said_and_the_one_before_is_used(directory,
 
 def test_of_one_that_cannot_be_continued_the_one_before_is_used(directory):
     with pytest.warns(RunWarning, match="no history. Going on from step 5"):
-        found = saves.newest(directory, lambda state: "no history" if state.step > 5 else "")
+        found = saves.newest(directory, lacks=lambda state: "no history" if state.step > 5 else "")
     assert found[0].step == 5
 
 
@@ -98,8 +98,44 @@ def test_names_that_are_no_states_are_passed_over(directory):
     for name in (
         "step-abc.safetensors",
         "step-5.safetensors",
+        "step-0000099.safetensors",
         ".step-000099.safetensors-17",
         "step-000099.safetensors~",
     ):
         (directory.checkpoints / name).write_bytes(b"")
     assert saves.steps(directory) == (5, 10)
+
+
+def test_another_runs_are_passed_over_and_those_that_do_not_say_are_taken(directory):
+    saves.write(directory, state(15), Best(), 3, of="this run")
+    assert saves.newest(directory, of="this run")[0].step == 15
+    with pytest.warns(RunWarning, match=r"got a damaged one .another run's.*Going on from step 10"):
+        assert saves.newest(directory, of="that run")[0].step == 10
+
+
+def test_one_under_another_steps_name_is_passed_over(directory):
+    newest(directory.folder).write_bytes((directory.checkpoints / "step-000005.safetensors").read_bytes())
+    with pytest.warns(RunWarning, match=r"step-000010.safetensors' as it is named, got step 5"):
+        assert saves.newest(directory)[0].step == 5
+
+
+def test_a_link_to_nothing_is_passed_over(directory):
+    newest(directory.folder).unlink()
+    (directory.checkpoints / "step-000010.safetensors").symlink_to("nowhere")
+    with pytest.warns(RunWarning, match=r"step-000010.safetensors', got none.*Going on from step 5"):
+        assert saves.newest(directory)[0].step == 5
+
+
+def test_one_that_another_process_took_away_meanwhile_is_looked_for_anew(directory, monkeypatch):
+    def reading(place, of):
+        if place.name == "step-000010.safetensors" and place.exists():
+            saves.write(directory, state(15), Best(), keep=1)
+        return read_checkpoint(place, of)
+
+    monkeypatch.setattr(saves, "read_checkpoint", reading)
+    assert saves.newest(directory)[0].step == 15
+
+
+def test_what_lies_ahead_of_a_step_is_dropped(directory):
+    saves.keep_until(directory, 5)
+    assert saves.steps(directory) == (5,)

@@ -22,7 +22,7 @@ from innerloop.runs.recipe import (
     training_batch,
     untrained,
 )
-from innerloop.runs.standing import clear_ahead, standing
+from innerloop.runs.standing import clear_ahead, refuse_changed, standing
 
 __all__ = [
     "Best",
@@ -52,6 +52,7 @@ __all__ = [
     "probe_episodes",
     "provenance",
     "read_checkpoint",
+    "refuse_changed",
     "saves",
     "settle",
     "snapshots",

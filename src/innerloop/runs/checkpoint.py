@@ -34,8 +34,8 @@ class Best:
     step: int = -1
 
 
-def write_checkpoint(place: Path, state: State, best: Best) -> None:
-    """Write a state whole or not at all."""
+def write_checkpoint(place: Path, state: State, best: Best, of: str = "") -> None:
+    """Write a state whole or not at all; `of` says which run's it is, as its run.json does."""
     tensors = {
         f"{group}:{name}": value.detach().to("cpu", copy=True).contiguous()
         for group in GROUPS
@@ -43,6 +43,7 @@ def write_checkpoint(place: Path, state: State, best: Best) -> None:
     }
     about = {
         "format": FORMAT,
+        "of": of,
         "step": state.step,
         "loss": state.loss,
         "accuracy": state.accuracy,
@@ -57,8 +58,13 @@ def write_checkpoint(place: Path, state: State, best: Best) -> None:
     write_whole(place, save(tensors, {"innerloop": json.dumps(about)}))
 
 
-def read_checkpoint(place: Path) -> tuple[State, Best]:
+def read_checkpoint(place: Path, of: str = "", cure: str = "restore it, or train again") -> tuple[State, Best]:
     """Read a state back.
+
+    Args:
+        place: The file.
+        of: Which run's it has to be; "" is any. Files from before they said so are anybody's.
+        cure: What to do where it is not there or damaged.
 
     Raises:
         DamagedError: The file is not what was written.
@@ -77,14 +83,14 @@ def read_checkpoint(place: Path) -> tuple[State, Best]:
             tensors = {key: file.get_tensor(key) for key in about.get("order", file.keys())}
         if about["format"] == FORMAT and about["digest"] != _digest(about, tensors):
             raise ValueError("its content is not what its digest was made of")
+        if of and about.get("of", "") not in ("", of):
+            raise ValueError("another run's")
         return _state(about, tensors), Best(float(about["best_score"]), int(about["best_step"]))
     except FileNotFoundError as error:
-        raise RunError(f"expected a checkpoint at '{place}', got none; train the run first") from error
-    except (SafetensorError, OSError, LookupError, TypeError, ValueError, OverflowError) as error:
-        raise DamagedError(
-            f"expected a whole checkpoint at '{place}', got a damaged one ({' '.join(str(error).split())[:200]}); "
-            "restore it, delete it to go on from the one before, or train again"
-        ) from error
+        raise RunError(f"expected a checkpoint at '{place}', got none; {cure}") from error
+    except (SafetensorError, OSError, LookupError, TypeError, ValueError, OverflowError, MemoryError) as error:
+        said = " ".join(str(error).split())[:200]
+        raise DamagedError(f"expected a whole checkpoint at '{place}', got a damaged one ({said}); {cure}") from error
 
 
 def _state(about: Mapping[str, Any], tensors: Params) -> State:

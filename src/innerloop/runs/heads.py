@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from innerloop.errors import DiskError, RunError
+from innerloop.runs.files import write_whole
 from innerloop.shapes import Params
 
 
@@ -40,7 +41,7 @@ def read(place: Path, like: Params) -> Params:
         RunError: The run recorded none.
     """
     try:
-        content = place.read_bytes()
+        content = _content(place)
     except OSError as error:
         raise RunError(
             f"expected the heads of all outer steps in '{place}', got: {error.strerror}; train with --record.heads=true"
@@ -55,7 +56,7 @@ def read(place: Path, like: Params) -> Params:
 
 def count(place: Path, like: Params) -> int:
     """Return how many whole rows there are."""
-    return place.stat().st_size // _row(like).nbytes if place.exists() else 0
+    return place.stat().st_size // _row(like).nbytes if place.is_file() else 0
 
 
 def keep_until(place: Path, step: int, like: Params) -> None:
@@ -64,12 +65,15 @@ def keep_until(place: Path, step: int, like: Params) -> None:
     Raises:
         DiskError: The file cannot be written.
     """
-    try:
-        if place.exists():
-            with place.open("r+b") as file:
-                file.truncate((step + 1) * _row(like).nbytes)
-    except OSError as error:
-        raise DiskError(f"expected to write '{place}', got: {error.strerror}; let the run be written") from error
+    if place.is_file():
+        # Written anew: the file may be a copy's, too, by a link.
+        write_whole(place, _content(place)[: (step + 1) * _row(like).nbytes])
+
+
+def _content(place: Path) -> bytes:
+    if place.exists() and not place.is_file():
+        raise RunError(f"expected a file at '{place}', got something else (a pipe or a device); remove it")
+    return place.read_bytes()
 
 
 def _row(head: Params) -> np.ndarray[tuple[int], np.dtype[np.floating]]:

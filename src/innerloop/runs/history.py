@@ -10,6 +10,9 @@ from innerloop.plain import parse_json
 from innerloop.runs.files import write_whole
 
 Record = dict[str, Any]
+KINDS = {"skipped": str, "engine": str} | dict.fromkeys(
+    ("loss", "accuracy", "seconds", "outer_lr", "gradient_norm"), int | float
+)
 LONGEST = 1_000_000  # bytes of a line, which has some hundreds
 
 
@@ -32,6 +35,8 @@ def read(place: Path) -> list[Record]:
     Raises:
         RunError: A line before the last is damaged.
     """
+    if place.exists() and not place.is_file():
+        raise RunError(f"expected a file at '{place}', got something else (a pipe or a device); restore the file")
     records: list[Record] = []
     damaged: tuple[int, Exception] | None = None
     try:
@@ -59,6 +64,9 @@ def _record(line: bytes) -> Record:
         raise ValueError("no record of a step")
     if type(record.get("step")) is not int or record["step"] < 0:
         raise ValueError("no number of outer steps")
+    for name, value in record.items():
+        if not isinstance(value, KINDS.get(name, object)):
+            raise ValueError(f"{name} that is none")
     return record
 
 

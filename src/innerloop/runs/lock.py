@@ -21,6 +21,7 @@ from innerloop.errors import DiskError, RunError, RunWarning
 from innerloop.plain import parse_json
 
 NAME = "lock"
+NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 
 
 class Lock:
@@ -43,7 +44,7 @@ class Lock:
             self._file = self._taken()
         except OSError as error:
             raise DiskError(
-                f"expected to write into '{folder}', got: {error.strerror}; let the run be written"
+                f"expected to write '{self._place}', got: {error.strerror}; let the run be written"
             ) from error
 
     def release(self) -> None:
@@ -65,7 +66,7 @@ class Lock:
     def _taken(self) -> int:
         """Return the locked file, open."""
         while True:
-            file = os.open(self._place, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            file = os.open(self._place, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | NO_LINK, 0o644)
             try:
                 if not self._is_ours(file):
                     os.close(file)  # its holder released it meanwhile, and took the file away

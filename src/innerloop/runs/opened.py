@@ -13,7 +13,7 @@ from innerloop.data.episode import spelled
 from innerloop.data.family import Family
 from innerloop.data.manifest import Manifest
 from innerloop.data.split import Split
-from innerloop.errors import ConfigError, RunError
+from innerloop.errors import ConfigError, DamagedError, RunError
 from innerloop.plain import LARGEST_RESULTS, LARGEST_SETTINGS, made, parse_json, read_text
 from innerloop.runs import explanation, history, saves, snapshots
 from innerloop.runs.checkpoint import read_checkpoint
@@ -24,6 +24,7 @@ from innerloop.shapes import Params
 from innerloop.training import Evaluation, State
 
 Which = Literal["best", "last"]
+BEST_LOST = "restore it, test the last one instead (--checkpoint=last), or train again"
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,9 +59,13 @@ class OpenedRun:
         Raises:
             RunError: There is none, or it is damaged (of the last, all that are kept).
         """
+        of = str(self.about.get("recipe", ""))
         if self.chosen(which) == "best":
-            return read_checkpoint(self.directory.best)[0]
-        found = saves.newest(self.directory)
+            state, best = read_checkpoint(self.directory.best, of, BEST_LOST)
+            if best.step != state.step:
+                raise DamagedError(f"expected the best checkpoint at '{self.directory.best}', got another; {BEST_LOST}")
+            return state
+        found = saves.newest(self.directory, of)
         if found is None:
             raise RunError(f"expected a checkpoint in '{self.directory.checkpoints}', got none; train the run first")
         return found[0]
@@ -79,7 +84,8 @@ class OpenedRun:
 
     def chosen(self, which: Which) -> Which:
         """Return which checkpoint is meant: a run that validated nothing has no best, and its last is taken."""
-        validated = any("validation" in record for record in self.history)
+        # The file as well: a history can be lost.
+        validated = any("validation" in record for record in self.history) or self.directory.best.exists()
         return "last" if which == "last" or not validated else "best"
 
     def evaluations(self) -> list[KeptEvaluation]:
@@ -173,8 +179,8 @@ def open_run(folder: str | Path) -> OpenedRun:
     directory = RunDirectory(folder)
     if not directory.recipe.is_file():
         raise RunError(f"expected a run folder with recipe.yaml, got '{folder}'; name a folder that `train` made")
-    about = _json(directory.about) if directory.about.exists() else {}
-    _refuse_newer(directory, about)
+    about = _json(directory.about, "restore it, or train anew") if directory.about.exists() else {}
+    _refuse_unknown(directory, about)
     return OpenedRun(
         directory,
         from_yaml(_text(directory.recipe, LARGEST_SETTINGS), str(directory.recipe)),
@@ -184,13 +190,16 @@ def open_run(folder: str | Path) -> OpenedRun:
     )
 
 
-def _refuse_newer(directory: RunDirectory, about: dict[str, Any]) -> None:
+def _refuse_unknown(directory: RunDirectory, about: dict[str, Any]) -> None:
     known = about.get("format", FORMAT)
     if type(known) is not int or not 1 <= known <= FORMAT:
         raise RunError(
             f"expected a run of format 1 to {FORMAT} in '{directory.folder}', got {known!r:.40}, of innerloop "
             f"{about.get('innerloop', 'unknown')!s:.40}; open it with that version or a later one"
         )
+    resumed = about.get("resumed", [])
+    if not isinstance(resumed, list) or not all(isinstance(each, dict) for each in resumed):
+        raise RunError(f"expected what continued the run in '{directory.about}', got something else; restore it")
 
 
 def _kept(place: Path) -> KeptEvaluation:
@@ -202,13 +211,13 @@ def _kept(place: Path) -> KeptEvaluation:
         raise RunError(f"expected an evaluation in '{place}', got something else ({error}); evaluate again") from error
 
 
-def _json(place: Path) -> dict[str, Any]:
+def _json(place: Path, cure: str = "delete the file and make it again") -> dict[str, Any]:
     try:
         values: dict[str, Any] = parse_json(_text(place, LARGEST_RESULTS))
     except ValueError as error:
-        raise RunError(f"expected JSON in '{place}', got: {error}; delete the file and make it again") from error
+        raise RunError(f"expected JSON in '{place}', got: {error}; {cure}") from error
     if not isinstance(values, dict):
-        raise RunError(f"expected named values in '{place}', got {type(values).__name__}; delete it and make it again")
+        raise RunError(f"expected named values in '{place}', got {type(values).__name__}; {cure}")
     return values
 
 

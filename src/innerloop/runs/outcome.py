@@ -84,7 +84,7 @@ def curves(run: OpenedRun) -> dict[Quantity, list[tuple[int, float]]]:
 
 def finished(run: OpenedRun) -> bool:
     """Return whether a run has been trained, and saved, to its end."""
-    saved = saves.newest(run.directory)
+    saved = saves.newest(run.directory, str(run.about.get("recipe", "")))
     return saved is not None and saved[0].step == run.recipe.training.steps
 
 

@@ -282,12 +282,18 @@ def _written(values: dict[str, Any]) -> str:
     return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
 
 
-def fingerprint(recipe: Recipe) -> str:
-    """Return a digest of all that decides the run, so neither its length nor the engine: both may change on the way."""
+def fingerprint(recipe: Recipe, with_root: bool = False) -> str:
+    """Return a digest of all that decides the run, so neither its length nor the engine: both may change on the way.
+
+    Args:
+        recipe: The run's.
+        with_root: Whether where the data lie counts as well, as it did before their content was kept.
+    """
     # Where the outer rate falls towards the end, the end decides every step before it.
     steps = 0 if recipe.training.outer_schedule == "constant" else recipe.training.steps
     endless = replace(
         recipe,
+        data=recipe.data if with_root else replace(recipe.data, root=None),
         training=replace(recipe.training, steps=steps),
         engine=EngineConfig(precision=recipe.engine.precision),
     )

@@ -3,6 +3,7 @@
 The one before the newest stays until another is whole, and is used where the newest turns out to be damaged.
 """
 
+import os
 import re
 import warnings
 from collections.abc import Callable
@@ -14,13 +15,13 @@ from innerloop.runs.directory import RunDirectory
 from innerloop.runs.files import make_folder
 from innerloop.training import State
 
-NAME = re.compile(r"step-(\d{6,18})\.safetensors")
+NAME = re.compile(r"step-(\d{6}|[1-9]\d{6,17})\.safetensors")
 
 Lacks = Callable[[State], str]
 """Says what of the run's files a state cannot be continued with; nothing where it can."""
 
 
-def write(directory: RunDirectory, state: State, best: Best, keep: int) -> None:
+def write(directory: RunDirectory, state: State, best: Best, keep: int, of: str = "") -> None:
     """Save a state, and drop those before it but for the newest.
 
     Args:
@@ -28,12 +29,13 @@ def write(directory: RunDirectory, state: State, best: Best, keep: int) -> None:
         state: To continue from.
         best: The best so far.
         keep: How many stay, this one among them.
+        of: Which run's it is.
 
     Raises:
         DiskError: It cannot be written; those before it still stand.
     """
     make_folder(directory.checkpoints)
-    write_checkpoint(_place(directory, state.step), state, best)
+    write_checkpoint(_place(directory, state.step), state, best, of)
     for step in [each for each in steps(directory) if each <= state.step][:-keep]:
         _place(directory, step).unlink(missing_ok=True)
 
@@ -44,8 +46,13 @@ def steps(directory: RunDirectory) -> tuple[int, ...]:
     return tuple(sorted(int(each[1]) for each in found if each))
 
 
-def newest(directory: RunDirectory, lacks: Lacks = lambda _: "") -> tuple[State, Best] | None:
+def newest(directory: RunDirectory, of: str = "", lacks: Lacks = lambda _: "") -> tuple[State, Best] | None:
     """Return the newest state that is whole and can be continued; None where none was saved.
+
+    Args:
+        directory: The run's.
+        of: Which run's they have to be; "" is any.
+        lacks: What else is asked of a state.
 
     Warns:
         RunWarning: A newer one is damaged; it is named.
@@ -56,10 +63,16 @@ def newest(directory: RunDirectory, lacks: Lacks = lambda _: "") -> tuple[State,
     refused: list[str] = []
     for place in _places(directory):
         try:
-            state, best = read_checkpoint(place)
+            state, best = read_checkpoint(place, of)
+            if place != directory.only and place != _place(directory, state.step):
+                raise DamagedError(f"expected '{place}' as it is named, got step {state.step}; restore or delete it")
             if missing := lacks(state):
                 raise DamagedError(missing)
-        except DamagedError as error:
+        except RunError as error:
+            if not os.path.lexists(place):  # another process has taken it away since, and has a newer one
+                return newest(directory, of, lacks)
+            if place.exists() and not isinstance(error, DamagedError):
+                raise  # of a later format
             refused.append(str(error))
             continue
         for each in refused:
@@ -68,6 +81,14 @@ def newest(directory: RunDirectory, lacks: Lacks = lambda _: "") -> tuple[State,
     if refused:
         raise RunError(refused[0])
     return None
+
+
+def keep_until(directory: RunDirectory, step: int) -> None:
+    """Drop what was saved after outer step `step`: damaged, or not to be continued, and written again."""
+    for each in steps(directory):
+        place = _place(directory, each)
+        if each > step and not place.is_dir():
+            place.unlink(missing_ok=True)
 
 
 def adopt(directory: RunDirectory) -> None:

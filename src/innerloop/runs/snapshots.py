@@ -13,7 +13,7 @@ from innerloop.runs.files import make_folder
 from innerloop.shapes import Params
 from innerloop.training import State
 
-NAME = re.compile(r"step-(\d{6,18})\.safetensors")
+NAME = re.compile(r"step-(\d{6}|[1-9]\d{6,17})\.safetensors")
 
 
 def is_due(every: int | None, step: int, steps: int) -> bool:

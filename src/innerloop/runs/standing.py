@@ -4,12 +4,35 @@ import warnings
 
 from innerloop.errors import RunError, RunWarning
 from innerloop.runs import heads, history, saves, snapshots
-from innerloop.runs.checkpoint import Best, read_checkpoint
+from innerloop.runs.checkpoint import Best
 from innerloop.runs.directory import FORMAT
 from innerloop.runs.opened import OpenedRun
 from innerloop.runs.recipe import Workshop, fingerprint
 from innerloop.shapes import Params
 from innerloop.training import State
+
+LENGTH = "its length as well, for its outer rate falls towards the end"
+
+
+def refuse_changed(run: OpenedRun) -> None:
+    """Refuse a run whose recipe is not what it was begun with, before anything is built by it.
+
+    Raises:
+        RunError: It is not, or nothing says what that was, or a part of the run lies elsewhere.
+    """
+    directory, recipe = run.directory, run.recipe
+    directory.refuse_links()
+    if not run.about.get("recipe"):
+        raise RunError(
+            f"expected '{directory.about}' with what the run was begun with, got none; restore it, or train anew"
+        )
+    # Where the data lie was part of it once, and is what a run of that time has to be asked by.
+    if run.about["recipe"] not in (fingerprint(recipe), fingerprint(recipe, with_root=True)):
+        length = "more steps are welcome" if recipe.training.outer_schedule == "constant" else LENGTH
+        raise RunError(
+            f"expected '{directory.recipe}' as the run began with it ({length}), got it changed; change it back, or "
+            "train anew with it"
+        )
 
 
 def standing(run: OpenedRun, workshop: Workshop) -> tuple[State, Best, bool]:
@@ -22,11 +45,6 @@ def standing(run: OpenedRun, workshop: Workshop) -> tuple[State, Best, bool]:
         RunWarning: A file is damaged, and is done without.
     """
     directory, start = run.directory, workshop.start
-    if run.about.get("recipe") != fingerprint(run.recipe):
-        raise RunError(
-            f"expected '{directory.recipe}' as the run began with it (more steps are welcome), got it changed; "
-            "change it back, or train anew with it"
-        )
     if run.about.get("data", workshop.data.digest) != workshop.data.digest:
         raise RunError(
             f"expected the examples of '{workshop.data.name}' that the run was begun with, got others; restore them, "
@@ -46,12 +64,17 @@ def standing(run: OpenedRun, workshop: Workshop) -> tuple[State, Best, bool]:
             return f"expected the outer optimizer of this run's network at step {state.step}, got another; restore it"
         return ""
 
-    found = saves.newest(directory, lacks)
+    found = saves.newest(directory, run.about["recipe"], lacks)
     if found is None:
         if len(run.history) > 1:
             raise RunError(f"expected a checkpoint in '{directory.checkpoints}', got none; restore it, or train anew")
         return start, Best(), False
     state, best = found
+    if state.step > run.recipe.training.steps:
+        raise RunError(
+            f"expected training.steps of at least {state.step} in '{directory.recipe}', which the run has done, got "
+            f"{run.recipe.training.steps}; a run goes on, never back: change it, or train anew"
+        )
     if best.step >= 0:
         _warn_of_a_lost_best(run)
     return state, best, True
@@ -66,6 +89,7 @@ def clear_ahead(run: OpenedRun, workshop: Workshop, step: int) -> None:
     directory.tidy()
     if run.about.get("format") != FORMAT:
         saves.adopt(directory)
+    saves.keep_until(directory, step)
     history.keep_until(directory.history, step)
     snapshots.keep_until(directory.snapshots, step)
     heads.keep_until(directory.heads, step, workshop.algorithm.learner.head_params(workshop.start.params))
@@ -80,6 +104,6 @@ def _alike(found: Params, expected: Params) -> bool:
 
 def _warn_of_a_lost_best(run: OpenedRun) -> None:
     try:
-        read_checkpoint(run.directory.best)
+        run.state("best")
     except RunError as error:
         warnings.warn(f"{error}. Going on; what is better from here on takes its place", RunWarning, stacklevel=2)
