@@ -176,12 +176,12 @@ def test_what_is_missing_from_a_run_is_said_and_nothing_is_wiped(shell, small):
     (run / "history.jsonl").write_bytes(b"")
     assert "got less; restore it" in shell.refused("train", "--resume=run")
     (run / "history.jsonl").write_bytes(kept)
-    place = newest(run)
     shutil.rmtree(run / "checkpoints")
     assert "got none; restore it" in shell.refused("train", "--resume=run")
     assert (run / "history.jsonl").read_bytes() == kept
     (run / "checkpoints").mkdir()
-    place.write_bytes((run / "best.safetensors").read_bytes())
+    best = open_run(run).state("best").step
+    (run / "checkpoints" / f"step-{best:06d}.safetensors").write_bytes((run / "best.safetensors").read_bytes())
     shell("train", "--resume=run")
     assert [record["step"] for record in history(run)] == [0, 1, 2, 3, 4]
 

@@ -90,5 +90,5 @@ def test_where_there_are_no_locks_that_is_said(tmp_path, monkeypatch):
 
 
 def test_a_folder_that_is_not_there_is_one_error(tmp_path):
-    with pytest.raises(DiskError, match="expected to write .*lock"):
+    with pytest.raises(DiskError, match=r"expected to write .*lock"):
         Lock(tmp_path / "none")
