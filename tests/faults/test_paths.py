@@ -12,14 +12,16 @@ import pytest
 from cli.conftest import COMMAND, InProcess
 from faults.test_disks import QUICK, opens, pictures, sweep_in
 
+# The first stand for all, in the tests that everybody runs.
 NAMES = {
+    "many": ' Übung グラフ😀 it\'s "x" `x` $HOME; 100%s [a-z]* {x}\n<b>&amp; ',
+    "dashes": "--out",
+    "long": "n" * 255,
     "spaces": " with  spaces ",
     "letters": "グラフ-Übung-😀",
     "quotes": 'it\'s "quoted" `and` $HOME; rm',
     "patterns": "100%s [a-z]* {x} ?",
     "line break": "two\nlines\tand a tab",
-    "dashes": "--out",
-    "long": "n" * 255,
     "long letters": "😀" * 63,
     "tags": "<b>&amp;",
 }
@@ -45,7 +47,10 @@ def every_verb(shell, folder):
         opens(each)
 
 
-@pytest.mark.parametrize("name", NAMES.values(), ids=list(NAMES))
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, id=kind, marks=[pytest.mark.slow] * (at > 2)) for at, (kind, name) in enumerate(NAMES.items())],
+)
 def test_every_verb_takes_folders_of_any_name(tmp_path, monkeypatch, name):
     folder = tmp_path / name
     folder.mkdir()

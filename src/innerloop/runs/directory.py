@@ -70,8 +70,8 @@ class RunDirectory:
             os.fsencode(self.folder).decode()
         except UnicodeError as error:  # safetensors opens no such files
             raise RunError(
-                f"expected a run folder with a name of letters, got bytes that are no letters in '{self.folder}'; choose "
-                "another with --out"
+                f"expected a run folder with a name of letters, got bytes that are no letters in '{self.folder}'; "
+                "choose another with --out"
             ) from error
         try:
             make_folder(self.folder, parents=True)
