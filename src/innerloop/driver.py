@@ -262,16 +262,17 @@ def _written(work: _Work, states: Iterator[State], engine: Engine) -> Iterator[P
             if state.step == 1:
                 record["engine"] = engine.name
             score = _score(record)
-            if score > best.score:
-                best = Best(score, state.step)
-                write_checkpoint(directory.best, state, best, work.about["recipe"])
+            best_now = Best(score, state.step) if score > best.score else best
+            # What belongs to a step is there before the step is recorded: a run goes on behind what is recorded.
+            if best_now is not best:
+                write_checkpoint(directory.best, state, best_now, work.about["recipe"])
+            if snapshots.is_due(recipe.record.snapshots, state.step, recipe.training.steps):
+                snapshots.write(directory.snapshots, state)
             with undivided():
                 history.append(directory.history, record)
                 if recipe.record.heads:
                     heads.append(directory.heads, workshop.algorithm.learner.head_params(state.params))
-                recorded = state
-            if snapshots.is_due(recipe.record.snapshots, state.step, recipe.training.steps):
-                snapshots.write(directory.snapshots, state)
+                recorded, best = state, best_now
             # The first state too: a run that is killed before the next can be begun again from its folder.
             if state.step == 0 or _due_to_save(recipe, state.step, now - saved_at):
                 _save(work, state, best)

@@ -70,9 +70,7 @@ def test_nothing_grows_over_20000_outer_steps_and_what_they_leave_is_read_at_onc
     assert [record["step"] for record in run.history] == list(range(20_001))
     assert len(run.snapshots()) == 15
     shell("report", tmp_path / "run")
-    page = (tmp_path / "run" / "report.html").stat().st_size
-    shell("report", finished, "--out=short.html")
-    assert page < 3 * (tmp_path / "short.html").stat().st_size
+    assert (tmp_path / "run" / "report.html").stat().st_size < 500_000
 
 
 @pytest.mark.slow

@@ -72,6 +72,6 @@ class Ending:
             return
         self._came = -math.inf
         number = signal.SIGINT if isinstance(what.exc_value, KeyboardInterrupt) else signal.SIGTERM
-        again = threading.Timer(SHORTLY, signal.raise_signal, (number,))
+        again = threading.Timer(SHORTLY, signal.pthread_kill, (threading.main_thread().ident, number))
         again.daemon = True
         again.start()

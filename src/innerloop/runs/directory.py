@@ -18,6 +18,7 @@ folder without it holds no run.
 """
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,13 @@ class RunDirectory:
             RunError: Something stands there already, or another process writes it.
             DiskError: The folder cannot be made.
         """
+        try:
+            os.fsencode(self.folder).decode()
+        except UnicodeError as error:  # safetensors opens no such files
+            raise RunError(
+                f"expected a run folder with a name of letters, got bytes that are no letters in '{self.folder}'; "
+                "choose another with --out"
+            ) from error
         try:
             make_folder(self.folder, parents=True)
             # Looked at twice: another's folder gets no lock, and two processes may come at once.
