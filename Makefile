@@ -9,8 +9,9 @@ STAMP  := $(VENV)/.installed
 demo: setup
 	$(BIN)/innerloop demo
 
+# Several processes at once, each test file as a whole in one of them.
 test: setup lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 slow: setup
 	$(BIN)/python -m pytest -m slow
