@@ -25,6 +25,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 COMMAND = Path(sys.executable).with_name("innerloop")
@@ -95,7 +96,7 @@ class Harness:
         seed: int,
         signals: Sequence[str],
         damage: bool = False,
-        say: Callable[[str], None] = print,
+        say: Callable[[str], None] = partial(print, flush=True),
         small: Sequence[str] = SMALL,
         recipes: Mapping[str, Sequence[str]] = RECIPES,
     ) -> None:

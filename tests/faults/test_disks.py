@@ -64,7 +64,7 @@ def begun_or_continued(shell, run):
     shell("train", *(("--resume", run) if (run / "recipe.yaml").exists() else (*QUICK, "--out", run)))
 
 
-@pytest.mark.parametrize("pages", [15, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("pages", [15, pytest.param(4, marks=pytest.mark.slow)])
 def test_a_run_on_a_disk_that_fills_up_anywhere_goes_on_once_there_is_room(shell, disk, finished, pages):
     run, left = disk.place / "run", 0
     while True:

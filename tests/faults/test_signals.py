@@ -129,7 +129,7 @@ class Counted:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 # A file that a call has just opened when the signal comes is closed by nobody but Python.
 @pytest.mark.filterwarnings("ignore:unclosed", "ignore::pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.parametrize("stride", [31, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("stride", [31, pytest.param(5, marks=pytest.mark.slow)])
 def test_a_signal_at_any_write_leaves_a_run_that_is_saved_where_it_stands(shell, finished, monkeypatch, number, stride):
     after, ends = 1, 0
     while True:
