@@ -25,7 +25,6 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 COMMAND = Path(sys.executable).with_name("innerloop")
@@ -96,7 +95,7 @@ class Harness:
         seed: int,
         signals: Sequence[str],
         damage: bool = False,
-        say: Callable[[str], None] = partial(print, flush=True),
+        say: Callable[[str], None] = print,
         small: Sequence[str] = SMALL,
         recipes: Mapping[str, Sequence[str]] = RECIPES,
     ) -> None:
@@ -282,6 +281,7 @@ def main() -> int:
     parser.add_argument("--damage", action="store_true", help="damage what is left as well")
     parser.add_argument("--folder", type=Path, default=None, help="where the runs lie [a temporary folder]")
     parsed = parser.parse_args()
+    sys.stdout.reconfigure(line_buffering=True)  # a log tells how far it has come
     folder = Path(tempfile.mkdtemp(prefix="faults-", dir=parsed.folder))
     tally = Harness(folder, parsed.seed, parsed.signals, parsed.damage).run(parsed.count)
     print(tally.told())
