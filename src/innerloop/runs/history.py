@@ -33,24 +33,21 @@ def read(place: Path) -> list[Record]:
     """Read all whole lines; a last line torn by an interruption is left out.
 
     Raises:
-        RunError: A line before the last is damaged.
+        RunError: A whole line is damaged.
     """
     if place.exists() and not place.is_file():
         raise RunError(f"expected a file at '{place}', got something else (a pipe or a device); restore the file")
     records: list[Record] = []
-    damaged: tuple[int, Exception] | None = None
     try:
         with place.open("rb") as file:
             for number, line in enumerate(iter(partial(file.readline, LONGEST), b""), 1):
-                if damaged is not None:
-                    at, why = damaged
-                    raise RunError(
-                        f"expected the record of a step in line {at} of '{place}', got: {why!s:.200}; repair it"
-                    ) from why
                 try:
                     records.append(_record(line))
                 except ValueError as error:
-                    damaged = number, error
+                    if line.endswith(b"\n") or file.read(1):  # else it is the last, and torn
+                        raise RunError(
+                            f"expected a step's record in line {number} of '{place}', got: {error!s:.200}; repair it"
+                        ) from error
     except FileNotFoundError:
         return []
     except OSError as error:
