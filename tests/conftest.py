@@ -43,6 +43,24 @@ def tiny_imagenet_root() -> Path:
     return place
 
 
+@pytest.fixture
+def shell(tmp_path):
+    """The command line in this process."""
+    return _shells().InProcess(tmp_path)
+
+
+@pytest.fixture
+def installed(tmp_path):
+    """The installed command, a process each."""
+    return _shells().Shell(tmp_path)
+
+
+def _shells():
+    import shells  # not before shapes are checked: it imports innerloop
+
+    return shells
+
+
 @pytest.fixture(autouse=True)
 def _global_generator_untouched():
     before = torch.get_rng_state()

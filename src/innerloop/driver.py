@@ -291,9 +291,9 @@ def _save(work: _Work, state: State, best: Best) -> None:
         settle(directory.history)
         settle(directory.heads)
         saves.write(directory, state, best, work.recipe.record.keep, work.about["recipe"])
-    by = _told(work.recipe, work.workshop, work.engine, work.group)
-    if by["engine"] != work.about["engine"]:  # a chunk that did not fit is smaller by now
-        work.about.update(by)
+    engine = machine.asked_and_made(work.recipe.engine, work.engine.made or work.engine.as_before)
+    if engine != work.about["engine"]:  # a chunk that did not fit is smaller by now
+        work.about["engine"] = engine
         directory.tell(work.about)
 
 

@@ -2,20 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from cli.conftest import InProcess, Shell
 from faults.disks import Disk
-
-
-@pytest.fixture
-def shell(tmp_path):
-    """The command line in this process."""
-    return InProcess(tmp_path)
-
-
-@pytest.fixture
-def installed(tmp_path):
-    """The installed command, a process each."""
-    return Shell(tmp_path)
+from shells import InProcess
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from cli.conftest import COMMAND
 from faults.conftest import QUICK
 from faults.harness import differences
+from shells import COMMAND
 
 # Every look at the wall's clock shows an hour less than the one before; the clock that measures is left alone.
 BACKWARDS = """

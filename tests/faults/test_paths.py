@@ -9,8 +9,8 @@ from contextlib import chdir
 import numpy as np
 import pytest
 
-from cli.conftest import COMMAND, InProcess
 from faults.test_disks import QUICK, opens, pictures, sweep_in
+from shells import COMMAND, InProcess
 
 # The first stand for all, in the tests that everybody runs.
 NAMES = {

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from cli.conftest import COMMAND
 from faults.harness import IN_ORDER, came_too_early, differences, newest, steps
 from faults.test_disks import EXPERIMENT, QUICK, opens, pictures, sweep_in
 from innerloop.cli import ending
 from innerloop.cli.ending import INTERRUPTED, TERMINATED, Ending
 from innerloop.interrupts import undivided
+from shells import COMMAND
 
 
 @pytest.fixture

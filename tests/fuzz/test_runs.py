@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cli.conftest import InProcess
 from fuzz.targets import MOST_LETTERS, watched
 from fuzz.test_readers import mutated, replanted
 from innerloop.errors import InnerloopError
 from innerloop.report import render
 from innerloop.runs import open_run
+from shells import InProcess
 
 # Files of plain values; those of tensors, and the history, are read by others.
 KINDS = ("recipe.yaml", "run.json", "evaluation-*.json", "manifest-*.json", "explained/*/result.json")

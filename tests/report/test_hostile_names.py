@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cli.conftest import InProcess
 from report.test_browser import CHROMIUM, FLAGS, needs_browser
+from shells import InProcess
 
 NAMES = (
     "<script>alert(1)<script>",

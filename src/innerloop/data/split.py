@@ -5,6 +5,7 @@ No class stands on two sides. That is checked when a data set is built, not trus
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from hashlib import sha256
 from itertools import combinations
 from pathlib import Path
@@ -104,7 +105,7 @@ class DataSet:
         """
         return with_classes(self.split(name))
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """A few letters that differ where any example does, or the side a class is on; nothing for formulas alone."""
         stored = [split for split in self.splits.values() if isinstance(split, Split)]

@@ -4,6 +4,7 @@ The metadata holds a digest of everything else, so that a file that was damaged 
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -22,6 +23,7 @@ from innerloop.training import State
 
 FORMAT = 2
 WITHOUT_DIGEST = 1
+NAME = re.compile(r"step-(\d{6}|[1-9]\d{6,17})\.safetensors")
 GROUPS = ("params", "optimizer", "first_head")
 LATER = ("skipped", "in_a_row", "rate", "gradient_norm")  # what files from before they were there lack
 
@@ -32,6 +34,17 @@ class Best:
 
     score: float = float("-inf")
     step: int = -1
+
+
+def place_of(folder: Path, step: int) -> Path:
+    """Return where a folder of many states keeps the one after this outer step."""
+    return folder / f"step-{step:06d}.safetensors"
+
+
+def steps_in(folder: Path) -> tuple[int, ...]:
+    """Return the outer steps whose states a folder keeps, the first of them first."""
+    found = (NAME.fullmatch(place.name) for place in folder.glob("step-*"))
+    return tuple(sorted(int(each[1]) for each in found if each))
 
 
 def write_checkpoint(place: Path, state: State, best: Best, of: str = "") -> None:

@@ -35,8 +35,13 @@ def told(asked: EngineConfig, made: Made | None, device: torch.device, ranks: in
         "device": device_name(device),
         "threads": cores(),
         "ranks": ranks,
-        "engine": {"asked": asdict(asked), **({} if made is None else asdict(made))},
+        "engine": asked_and_made(asked, made),
     }
+
+
+def asked_and_made(asked: EngineConfig, made: Made | None) -> dict[str, Any]:
+    """Return what maps over tasks, as plain values: what the recipe asks for, and what was made of it."""
+    return {"asked": asdict(asked), **({} if made is None else asdict(made))}
 
 
 def as_before(about: Mapping[str, Any], asked: EngineConfig, device: torch.device) -> Made | None:

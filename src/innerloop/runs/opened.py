@@ -16,7 +16,7 @@ from innerloop.data.split import Split
 from innerloop.errors import ConfigError, DamagedError, RunError
 from innerloop.plain import LARGEST_RESULTS, LARGEST_SETTINGS, made, parse_json, read_text
 from innerloop.runs import explanation, history, saves, snapshots
-from innerloop.runs.checkpoint import read_checkpoint
+from innerloop.runs.checkpoint import read_checkpoint, steps_in
 from innerloop.runs.directory import FORMAT, RunDirectory
 from innerloop.runs.files import write_whole
 from innerloop.runs.recipe import Recipe, from_yaml, untrained
@@ -72,7 +72,7 @@ class OpenedRun:
 
     def snapshots(self) -> tuple[int, ...]:
         """Return the outer steps whose parameters were kept on the way; none for a run from before that was done."""
-        return snapshots.kept(self.directory.snapshots)
+        return steps_in(self.directory.snapshots)
 
     def snapshot(self, step: int) -> Params:
         """Read the meta-parameters as they were after one of these outer steps.

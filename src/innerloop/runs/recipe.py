@@ -298,12 +298,8 @@ def fingerprint(recipe: Recipe, with_root: bool = False) -> str:
         engine=EngineConfig(precision=recipe.engine.precision),
     )
     values = asdict(endless)
-    for name in (
-        "rates",
-        "snapshots",
-        "checkpoint_minutes",
-        "keep",
-    ):  # they change no other file, and runs from before they were there go on
+    # They change no other file, and runs from before they were there go on.
+    for name in ("rates", "snapshots", "checkpoint_minutes", "keep"):
         values["record"].pop(name)
     for name in LOCAL:  # nor does a setting that a run does not use
         if values["algorithm"][name] is None:

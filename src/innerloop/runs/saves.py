@@ -4,18 +4,15 @@ The one before the newest stays until another is whole, and is used where the ne
 """
 
 import os
-import re
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 
 from innerloop.errors import DamagedError, RunError, RunWarning
-from innerloop.runs.checkpoint import Best, read_checkpoint, write_checkpoint
+from innerloop.runs.checkpoint import Best, place_of, read_checkpoint, steps_in, write_checkpoint
 from innerloop.runs.directory import RunDirectory
 from innerloop.runs.files import make_folder
 from innerloop.training import State
-
-NAME = re.compile(r"step-(\d{6}|[1-9]\d{6,17})\.safetensors")
 
 Lacks = Callable[[State], str]
 """Says what of the run's files a state cannot be continued with; nothing where it can."""
@@ -35,15 +32,14 @@ def write(directory: RunDirectory, state: State, best: Best, keep: int, of: str 
         DiskError: It cannot be written; those before it still stand.
     """
     make_folder(directory.checkpoints)
-    write_checkpoint(_place(directory, state.step), state, best, of)
+    write_checkpoint(place_of(directory.checkpoints, state.step), state, best, of)
     for step in [each for each in steps(directory) if each <= state.step][:-keep]:
-        _place(directory, step).unlink(missing_ok=True)
+        place_of(directory.checkpoints, step).unlink(missing_ok=True)
 
 
 def steps(directory: RunDirectory) -> tuple[int, ...]:
     """Return the outer steps whose states are saved, the first of them first."""
-    found = (NAME.fullmatch(place.name) for place in directory.checkpoints.glob("step-*"))
-    return tuple(sorted(int(each[1]) for each in found if each))
+    return steps_in(directory.checkpoints)
 
 
 def newest(directory: RunDirectory, of: str = "", lacks: Lacks = lambda _: "") -> tuple[State, Best] | None:
@@ -64,7 +60,7 @@ def newest(directory: RunDirectory, of: str = "", lacks: Lacks = lambda _: "") -
     for place in _places(directory):
         try:
             state, best = read_checkpoint(place, of)
-            if place != directory.only and place != _place(directory, state.step):
+            if place != directory.only and place != place_of(directory.checkpoints, state.step):
                 raise DamagedError(f"expected '{place}' as it is named, got step {state.step}; restore or delete it")
             if missing := lacks(state):
                 raise DamagedError(missing)
@@ -86,7 +82,7 @@ def newest(directory: RunDirectory, of: str = "", lacks: Lacks = lambda _: "") -
 def keep_until(directory: RunDirectory, step: int) -> None:
     """Drop what was saved after outer step `step`: damaged, or not to be continued, and written again."""
     for each in steps(directory):
-        place = _place(directory, each)
+        place = place_of(directory.checkpoints, each)
         if each > step and not place.is_dir():
             place.unlink(missing_ok=True)
 
@@ -96,16 +92,12 @@ def adopt(directory: RunDirectory) -> None:
     if directory.only.exists():
         step = read_checkpoint(directory.only)[0].step
         make_folder(directory.checkpoints)
-        directory.only.replace(_place(directory, step))
+        directory.only.replace(place_of(directory.checkpoints, step))
 
 
 def _places(directory: RunDirectory) -> list[Path]:
     """Return the files of states, the newest first."""
     return [
-        *(_place(directory, step) for step in reversed(steps(directory))),
+        *(place_of(directory.checkpoints, step) for step in reversed(steps(directory))),
         *([directory.only] if directory.only.exists() else []),
     ]
-
-
-def _place(directory: RunDirectory, step: int) -> Path:
-    return directory.checkpoints / f"step-{step:06d}.safetensors"

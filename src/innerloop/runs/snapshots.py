@@ -4,16 +4,13 @@ By default at 0, 1, 2, 5, 10, 20, 50, ... and at the end: few however long train
 lengths and seeds, so that runs are compared step by step.
 """
 
-import re
 from pathlib import Path
 
 from innerloop.errors import RunError
-from innerloop.runs.checkpoint import Best, read_checkpoint, write_checkpoint
+from innerloop.runs.checkpoint import Best, place_of, read_checkpoint, steps_in, write_checkpoint
 from innerloop.runs.files import make_folder
 from innerloop.shapes import Params
 from innerloop.training import State
-
-NAME = re.compile(r"step-(\d{6}|[1-9]\d{6,17})\.safetensors")
 
 
 def is_due(every: int | None, step: int, steps: int) -> bool:
@@ -39,13 +36,7 @@ def write(folder: Path, state: State) -> None:
         DiskError: The folder cannot be written.
     """
     make_folder(folder)
-    write_checkpoint(_place(folder, state.step), State(state.step, state.params), Best())
-
-
-def kept(folder: Path) -> tuple[int, ...]:
-    """Return the outer steps whose parameters were kept, the first of them first."""
-    found = (NAME.fullmatch(place.name) for place in folder.glob("step-*"))
-    return tuple(sorted(int(each[1]) for each in found if each))
+    write_checkpoint(place_of(folder, state.step), State(state.step, state.params), Best())
 
 
 def read(folder: Path, step: int) -> Params:
@@ -54,7 +45,7 @@ def read(folder: Path, step: int) -> Params:
     Raises:
         RunError: They were not kept, or the file is damaged.
     """
-    place = _place(folder, step)
+    place = place_of(folder, step)
     try:
         state = read_checkpoint(place)[0]
     except RunError as error:
@@ -73,10 +64,6 @@ def read(folder: Path, step: int) -> Params:
 
 def keep_until(folder: Path, step: int) -> None:
     """Drop what was kept after outer step `step`: a continued run writes it again."""
-    for each in kept(folder):
+    for each in steps_in(folder):
         if each > step:
-            _place(folder, each).unlink()
-
-
-def _place(folder: Path, step: int) -> Path:
-    return folder / f"step-{step:06d}.safetensors"
+            place_of(folder, each).unlink()
