@@ -146,6 +146,15 @@ def test_a_history_line_torn_by_an_interruption_is_left_out_and_damage_before_it
         history.read(place)
 
 
+@pytest.mark.parametrize("steps", [[0, 2, 1], [0, 1, 1]])
+def test_records_out_of_order_are_damage(tmp_path, steps):
+    place = tmp_path / "history.jsonl"
+    for step in steps:
+        history.append(place, {"step": step})
+    with pytest.raises(RunError, match=f"line 3 of .* outer step 1 after step {steps[1]}"):
+        history.read(place)
+
+
 def test_a_folder_with_anything_in_it_is_not_begun_in(tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(RunError, match="continue that run with --resume"):

@@ -42,7 +42,7 @@ def read(place: Path) -> list[Record]:
         with place.open("rb") as file:
             for number, line in enumerate(iter(partial(file.readline, LONGEST), b""), 1):
                 try:
-                    records.append(_record(line))
+                    records.append(_record(line, after=records[-1]["step"] if records else -1))
                 except ValueError as error:
                     if line.endswith(b"\n") or file.read(1):  # else it is the last, and torn
                         raise RunError(
@@ -55,12 +55,14 @@ def read(place: Path) -> list[Record]:
     return records
 
 
-def _record(line: bytes) -> Record:
+def _record(line: bytes, after: int) -> Record:
     record = parse_json(line.decode(), finite=False)
     if not isinstance(record, dict):
         raise ValueError("no record of a step")
     if type(record.get("step")) is not int or record["step"] < 0:
         raise ValueError("no number of outer steps")
+    if record["step"] <= after:
+        raise ValueError(f"outer step {record['step']} after step {after}")
     for name, value in record.items():
         if not isinstance(value, KINDS.get(name, object)):
             raise ValueError(f"{name} that is none")
