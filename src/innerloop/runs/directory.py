@@ -140,7 +140,7 @@ class RunDirectory:
     def tidy(self) -> None:
         """Remove what a process left that was killed while it wrote; only whoever has the right to write calls it."""
         # Not all: evaluations and explanations are written by others, at any time.
-        own = {self.about.name, self.recipe.name, self.history.name, self.best.name}
+        own = {place.name for place in (self.about, self.recipe, self.history, self.heads, self.best)}
         left = [draft for draft in drafts(self.folder) if written_as(draft) in own]
         for draft in [*left, *drafts(self.checkpoints), *drafts(self.snapshots)]:
             draft.unlink(missing_ok=True)
