@@ -1,7 +1,10 @@
+import json
+import os
 import re
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import save
 
 from innerloop.errors import DamagedError, RunError, RunWarning
@@ -92,6 +95,26 @@ def test_values_that_no_state_has_are_damage(tmp_path):
         place.write_bytes(save({"params:a": torch.zeros(1)}, {"innerloop": about}))
         with pytest.raises((DamagedError, RunError), match=re.escape(str(place))):
             read_checkpoint(place)
+
+
+@pytest.mark.parametrize("step", [-1, 2.0, True, "2", None])
+def test_an_outer_step_that_is_none_is_damage(tmp_path, step):
+    place = tmp_path / "one.safetensors"
+    write_checkpoint(place, state(2), Best())
+    with safe_open(place, framework="pt") as file:
+        about = json.loads(file.metadata()["innerloop"])
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, it is no mapping
+    # Of the first format, which has no digest.
+    place.write_bytes(save(tensors, {"innerloop": json.dumps({**about, "format": 1, "step": step})}))
+    with pytest.raises(DamagedError, match=re.escape(f"outer step {step!r}")):
+        read_checkpoint(place)
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    place = tmp_path / "one.safetensors"
+    os.mkfifo(place)
+    with pytest.raises(DamagedError, match="something else than a file"):
+        read_checkpoint(place)
 
 
 def test_names_that_are_no_states_are_passed_over(directory):
