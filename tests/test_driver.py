@@ -29,7 +29,7 @@ from innerloop.runs import (
     saves,
     write_checkpoint,
 )
-from innerloop.runs.recipe import to_yaml
+from innerloop.runs.recipe import fingerprint, to_yaml
 from innerloop.training import TrainingConfig
 from kept import newest
 
@@ -308,6 +308,20 @@ def test_data_may_have_moved_and_where_to_say_so_is_said(tmp_path):
         continued(tmp_path / "run")
     place = tmp_path / "run" / "recipe.yaml"
     place.write_text(place.read_text().replace("data.npz", "moved.npz"))
+    continued(tmp_path / "run")
+
+
+def test_a_run_from_when_the_place_of_its_data_was_part_of_it_goes_on_where_it_was(tmp_path):
+    values = np.random.default_rng(0).normal(size=(60, 4)).astype(np.float32)
+    np.savez(tmp_path / "data.npz", inputs=values, labels=np.repeat(np.arange(12), 5))
+    recipe = replace(recipe_of(), data=DataConfig("arrays", root=str(tmp_path / "data.npz")))
+    recipe = replace(recipe, episode=EpisodeShape(2, 2, 3))
+    with closing(driver.begin(recipe, str(tmp_path / "run"), "test")) as progress:
+        next(progress)
+    run = open_run(tmp_path / "run")
+    run.directory.tell({**run.about, "recipe": fingerprint(run.recipe, with_root=True)})
+    for place in (run.directory.best, *run.directory.checkpoints.iterdir()):  # nor did checkpoints say whose they are
+        write_checkpoint(place, *read_checkpoint(place))
     continued(tmp_path / "run")
 
 

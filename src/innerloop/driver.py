@@ -23,7 +23,7 @@ from innerloop.data.storage import Watch, unwatched
 from innerloop.engine import Chosen, Engine, device_of
 from innerloop.engine.group import ALONE, Group
 from innerloop.engine.ranks import Sharded
-from innerloop.errors import DataError
+from innerloop.errors import DataError, DivergedError
 from innerloop.interrupts import undivided
 from innerloop.params import digest
 from innerloop.runs import (
@@ -331,20 +331,7 @@ def _measured(recipe: Recipe, workshop: Workshop, state: State) -> history.Recor
         return every > 0 and _due(every, state.step, steps)
 
     if due(wanted.validation):
-        held_out = workshop.data.split(VALIDATION)
-        algorithm = recipe.evaluation.applied_to(workshop.algorithm)
-        indices = range(wanted.validation_episodes)
-        seed = derived_seed(recipe.seed, "validation")
-        result = evaluate(
-            algorithm,
-            state.params,
-            held_out,
-            recipe.episode,
-            indices,
-            seed,
-            engine=Chosen(recipe.engine.of_tests, algorithm),
-        )
-        record["validation"] = {result.measure: result.interval().mean, "zeroed": result.interval(zero_head=True).mean}
+        record.update(_validated(recipe, workshop, state))
     if due(wanted.contrast) or due(wanted.cosine):
         probes = probe_episodes(recipe, workshop.data)
         here = {name: value.cpu() for name, value in state.params.items()}
@@ -355,3 +342,23 @@ def _measured(recipe: Recipe, workshop: Workshop, state: State) -> history.Recor
     if due(wanted.rates) and workshop.algorithm.inner.learned_rates != "none":
         record["rates"] = learned_rates.recorded(workshop.algorithm, state.params)
     return record
+
+
+def _validated(recipe: Recipe, workshop: Workshop, state: State) -> history.Record:
+    """Return the scores on meta-validation; or why there are none, where training is to go on whatever diverges."""
+    algorithm = recipe.evaluation.applied_to(workshop.algorithm)
+    try:
+        result = evaluate(
+            algorithm,
+            state.params,
+            workshop.data.split(VALIDATION),
+            recipe.episode,
+            range(recipe.record.validation_episodes),
+            derived_seed(recipe.seed, "validation"),
+            engine=Chosen(recipe.engine.of_tests, algorithm),
+        )
+    except DivergedError as error:
+        if recipe.training.nonfinite == "stop":
+            raise
+        return {"unscored": str(error)}
+    return {"validation": {result.measure: result.interval().mean, "zeroed": result.interval(zero_head=True).mean}}

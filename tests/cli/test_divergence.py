@@ -75,6 +75,22 @@ def test_a_run_that_is_never_finite_ends_after_ten_steps_and_can_still_be_opened
     shell("report", "run")
 
 
+def test_validation_that_is_not_finite_ends_training_or_has_no_score(shell):
+    validated = (*WILD, "--record.validation=8", "--record.validation_episodes=40")
+    assert "expected finite predictions" in shell.refused("train", *validated, "--out=stopped")
+    said = shell("train", *validated, "--training.nonfinite=skip", "--out=run")
+    told = "3 of 3 validations have no score, since predictions were not finite: after outer steps 0, 8 and 16."
+    assert told in said
+    records = history(shell.folder / "run")
+    assert [record["step"] for record in records if "expected finite" in record.get("unscored", "")] == [0, 8, 16]
+    assert not any("validation" in record for record in records)
+    assert open_run(shell.folder / "run").chosen("best") == "last"
+    shell("report", "run")
+    page = (shell.folder / "run" / "report.html").read_text()
+    assert told in page
+    assert "queries a class" not in page
+
+
 def test_norms_before_clipping_are_in_the_history(shell):
     said = shell("train", *WILD, "--inner.lr=0.01", "--training.clip=5", "--out=run")
     records = history(shell.folder / "run")

@@ -1,3 +1,5 @@
+import os
+
 import pytest
 import torch
 
@@ -32,3 +34,9 @@ def test_a_run_without_heads_is_one_error_that_says_how_to_have_them(tmp_path):
     with pytest.raises(RunError, match=r"train with --record\.heads=true"):
         heads.read(tmp_path / "heads.bin", ROWS[0])
     heads.keep_until(tmp_path / "heads.bin", 3, ROWS[0])
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "heads.bin")
+    with pytest.raises(RunError, match="something else"):
+        heads.read(tmp_path / "heads.bin", ROWS[0])

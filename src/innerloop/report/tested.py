@@ -96,18 +96,20 @@ def _columns(results: Sequence[Evaluation]) -> list[tuple[str, Callable[[Evaluat
 
 
 def _note(test: Test, sample: Evaluation, alike: bool) -> str:
+    has_classes = sample.measure == "accuracy"
+    query, queries = ("query image", "queries a class") if has_classes else ("query", "queries")
     normalised = (
-        "Predictions are <b>transductive</b>: query images are normalised by one another's statistics."
+        f"Predictions are <b>transductive</b>: each {query} is normalised by the statistics of all."
         if sample.transductive
-        else "Predictions are inductive: each query image is normalised by the support set alone."
+        else f"Predictions are inductive: each {query} is normalised by the support set alone."
     )
     checkpoints = sorted({kept.checkpoint for kept in test.kept.values()})
-    measured = "Accuracy in percent" if sample.measure == "accuracy" else "Query loss"
+    measured = "Accuracy in percent" if has_classes else "Query loss"
     made = "" if sample.head == "params" else f", {HEADS[sample.head]}"
     way = f"{made}, {adapted(sample)}" if alike else ", each learner's own way of adapting"
     return (
         f"{measured}, mean and 95% interval over {len(sample.as_trained)} episodes with {sample.shape.n_queries} "
-        f"queries a class, {escape(f'{sample.source}{way}, {listed(checkpoints)}')} checkpoint. {normalised}"
+        f"{queries}, {escape(f'{sample.source}{way}, {listed(checkpoints)}')} checkpoint. {normalised}"
     )
 
 

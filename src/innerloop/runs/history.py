@@ -10,7 +10,7 @@ from innerloop.plain import parse_json
 from innerloop.runs.files import write_whole
 
 Record = dict[str, Any]
-KINDS = {"skipped": str, "engine": str} | dict.fromkeys(
+KINDS = {"skipped": str, "unscored": str, "engine": str} | dict.fromkeys(
     ("loss", "accuracy", "seconds", "outer_lr", "gradient_norm"), int | float
 )
 LONGEST = 1_000_000  # bytes of a line, which has some hundreds

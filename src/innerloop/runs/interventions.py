@@ -1,4 +1,4 @@
-"""What training did to its own outer steps: which made no update, and how many were clipped."""
+"""What training did to its own outer steps: which made no update or had no score, and how many were clipped."""
 
 from collections.abc import Sequence
 
@@ -10,8 +10,8 @@ NAMED = 8  # steps a sentence names before it counts the rest
 
 
 def told(run: OpenedRun) -> str:
-    """Say which outer steps made no update, to what the outer rate fell, and how many were clipped; else nothing."""
-    said = (each(run.history, run.recipe.training) for each in (_skipped, _clipped))
+    """Say which outer steps made no update or had no score, and how many were clipped; else nothing."""
+    said = (each(run.history, run.recipe.training) for each in (_skipped, _unscored, _clipped))
     return " ".join(part for part in said if part)
 
 
@@ -24,6 +24,17 @@ def _skipped(records: Sequence[Record], training: TrainingConfig) -> str:
     return (
         f"{len(skipped)} of {records[-1]['step']} outer steps made no update, since a loss, a gradient or an update "
         f"was not finite: {_named([record['step'] for record in skipped])}{fell}."
+    )
+
+
+def _unscored(records: Sequence[Record], _: TrainingConfig) -> str:
+    unscored = [record["step"] for record in records if "unscored" in record]
+    if not unscored:
+        return ""
+    measured = len(unscored) + sum("validation" in record for record in records)
+    return (
+        f"{len(unscored)} of {measured} validations have no score, since predictions were not finite: after outer "
+        f"{'step' if len(unscored) == 1 else 'steps'} {_named(unscored)}."
     )
 
 
