@@ -146,6 +146,13 @@ def test_a_history_line_torn_by_an_interruption_is_left_out_and_damage_before_it
         history.read(place)
 
 
+def test_a_line_too_long_to_be_one_is_damage_and_not_torn(tmp_path):
+    place = tmp_path / "history.jsonl"
+    place.write_text('{"step": 0}\n{"step": 1, "loss": ' + "1" * history.LONGEST + "}\n")
+    with pytest.raises(RunError, match="line 2"):
+        history.read(place)
+
+
 @pytest.mark.parametrize("steps", [[0, 2, 1], [0, 1, 1]])
 def test_records_out_of_order_are_damage(tmp_path, steps):
     place = tmp_path / "history.jsonl"
