@@ -120,7 +120,7 @@ class YamlLoader(yaml.SafeLoader):
         super().__init__(text)
         self._most = EXPANSION * len(text) + ROOM
         self._depth = 0
-        self._spans: dict[int, tuple[int, int]] = {}
+        self._lengths: dict[int, int] = {}
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         """Take in one node, and hold its depth and its length with all references followed against what may be."""
@@ -130,27 +130,24 @@ class YamlLoader(yaml.SafeLoader):
             raise ValueError(_too_deep())
         node = super().compose_node(parent, index)
         self._depth -= 1
-        if node is None or id(node) in self._spans:
+        if node is None or id(node) in self._lengths:
             return node
         if is_reference:
             raise ValueError("a value that holds itself")
-        length, depth = self._span(node)
-        if depth > DEEPEST:
-            raise ValueError(_too_deep())
+        length = self._length(node)
         if length > self._most:
             raise ValueError(f"references (&, *) that unfold to more than {EXPANSION} times the file's length")
-        self._spans[id(node)] = length, depth
+        self._lengths[id(node)] = length
         return node
 
-    def _span(self, node: yaml.Node) -> tuple[int, int]:
-        """Return a node's length with all references followed, and its depth; those of what it holds are known."""
+    def _length(self, node: yaml.Node) -> int:
+        """Return a node's length with all references followed; those of what it holds are known."""
         if isinstance(node, yaml.ScalarNode):
-            return 1 + len(node.value), 1
+            return 1 + len(node.value)
         if isinstance(node, yaml.MappingNode):
             _refuse_twice(node)
         held = [each for pair in node.value for each in pair] if isinstance(node, yaml.MappingNode) else node.value
-        spans = [self._spans[id(each)] for each in held]
-        return 1 + sum(length for length, _ in spans), 1 + max((depth for _, depth in spans), default=0)
+        return 1 + sum(self._lengths[id(each)] for each in held)
 
 
 YamlLoader.yaml_implicit_resolvers = {

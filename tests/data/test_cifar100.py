@@ -202,6 +202,16 @@ def test_a_half_downloaded_or_foreign_archive_is_refused(tmp_path):
         items(tmp_path)
 
 
+def test_an_archive_with_a_damaged_header_is_refused(tmp_path):
+    write_archive(tmp_path, content())
+    place = tmp_path / "cifar-100-python.tar.gz"
+    whole = bytearray(gzip.decompress(place.read_bytes()))
+    whole[4] ^= 1  # in the first name, whose file would else be missing or another
+    place.write_bytes(gzip.compress(whole))
+    with pytest.raises(DataError, match=r"expected a whole tar archive"):
+        items(tmp_path)
+
+
 def test_an_archive_that_unpacks_without_end_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(cifar100, "LARGEST", 1_000_000)
     (tmp_path / "cifar-100-python.tar.gz").write_bytes(gzip.compress(bytes(2_000_000)))

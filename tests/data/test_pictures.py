@@ -7,9 +7,10 @@ import zlib
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from innerloop.data import pictures
-from innerloop.data.pictures import MOST_PIXELS, from_text, pixels
+from innerloop.data.pictures import LONGEST_TEXT, MOST_PIXELS, THUMBNAIL, from_text, pixels, to_text
 from innerloop.errors import ConfigError, DataError
 
 
@@ -168,3 +169,20 @@ def test_what_is_no_kept_picture_is_one_line(text):
     with pytest.raises(DataError, match="kept picture") as caught:
         from_text(text)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("shape", [(3, 100, 80), (1, 57, 300), (3, 5, 56)])
+def test_a_kept_picture_is_small_and_read_back(shape):
+    kept = to_text(np.random.default_rng(0).random(shape))
+    assert len(kept) < LONGEST_TEXT
+    found = from_text(kept)
+    assert found.shape[0] == shape[0]
+    assert max(found.shape[1:]) == min(max(shape[1:]), THUMBNAIL)
+
+
+def test_a_kept_picture_longer_than_any_is_not_decoded():
+    words = PngInfo()
+    words.add_text("words", "a" * LONGEST_TEXT)
+    with pytest.raises(DataError, match="kept picture"):
+        from_text(base64.b64encode(encoded(solid("L", 9), pnginfo=words)).decode())
+    from_text(base64.b64encode(encoded(solid("L", 9))).decode())
