@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from innerloop.report.html import card
 from report.test_browser import CHROMIUM, FLAGS, needs_browser
 from shells import InProcess
 
@@ -119,6 +120,11 @@ def test_figures_draw_names_as_text_and_are_whole_svg(written):
             drawn += svg
     assert r"onerror=alert(3)> $\frac$ \u202e" in drawn.replace("&gt;", ">").replace("&lt;", "<")
     assert "mathdefault" not in drawn
+
+
+def test_a_figure_carries_no_marks_that_turn_its_text_round():
+    shown = Page(card("<svg>\u202egnp\x1b</svg>", "", "")).pictures[0]
+    assert base64.b64decode(shown.partition(",")[2]).decode() == r"<svg>\u202egnp\u001b</svg>"
 
 
 @needs_browser
