@@ -361,6 +361,81 @@ def test_the_best_of_another_run_is_not_taken_for_its_own(tmp_path, whole):
         open_run(whole).state("best")
 
 
+def test_checkpoints_of_a_run_on_other_data_are_another_runs(tmp_path):
+    folders = {}
+    for seed in (0, 1):
+        values = np.random.default_rng(seed).normal(size=(60, 4)).astype(np.float32)
+        np.savez(tmp_path / f"{seed}.npz", inputs=values, labels=np.repeat(np.arange(12), 5))
+        recipe = replace(recipe_of(), data=DataConfig("arrays", root=str(tmp_path / f"{seed}.npz")))
+        folders[seed] = tmp_path / f"run-{seed}"
+        done(driver.begin(replace(recipe, episode=EpisodeShape(2, 2, 3)), str(folders[seed]), "test"))
+    theirs, own = newest(folders[1]), newest(folders[0])
+    shutil.copy(theirs, own)
+    with pytest.warns(RunWarning, match=r"another run's.*Going on from step"):
+        continued(folders[0])
+    assert newest(folders[0]).read_bytes() != theirs.read_bytes()
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        lambda state, best: (replace(state, optimizer={}), best),
+        lambda state, best: (replace(state, optimizer=without(state.optimizer, "exp_avg")), best),
+        lambda state, best: (replace(state, optimizer=without(state.optimizer, "step")), best),
+        lambda state, best: (replace(state, optimizer={k: v.double() for k, v in state.optimizer.items()}), best),
+        lambda state, best: (replace(state, optimizer={k: v[None] for k, v in state.optimizer.items()}), best),
+        lambda state, best: (replace(state, optimizer={k: -abs(v) for k, v in state.optimizer.items()}), best),
+        lambda state, best: (replace(state, optimizer={**state.optimizer, "a": torch.zeros(())}), best),
+        lambda state, best: (replace(state, rate="x"), best),
+        lambda state, best: (replace(state, rate=1e300), best),
+        lambda state, best: (replace(state, rate=True), best),
+        lambda state, best: (replace(state, in_a_row=-5), best),
+        lambda state, best: (replace(state, in_a_row="x"), best),
+        lambda state, best: (replace(state, skipped=None), best),
+        lambda state, best: (replace(state, gradient_norm=[1.0]), best),
+        lambda state, best: (state, replace(best, score=float("nan"))),
+        lambda state, best: (state, replace(best, score="0.5")),
+        lambda state, best: (state, replace(best, step=-2)),
+    ],
+)
+def test_a_whole_checkpoint_that_no_run_wrote_is_not_gone_on_from(tmp_path, whole, odd):
+    killed = killed_at(tmp_path, 5)
+    write_checkpoint(newest(killed), *odd(*read_checkpoint(newest(killed))))
+    with pytest.warns(RunWarning, match="Going on from step 2"):
+        continued(killed)
+    assert differences(whole, killed) == []
+
+
+def without(optimizer, what):
+    return {name: value for name, value in optimizer.items() if not name.endswith(f"/{what}")}
+
+
+def test_a_best_of_another_type_is_not_tested(whole):
+    place = whole / "best.safetensors"
+    state, best = read_checkpoint(place)
+    write_checkpoint(place, replace(state, params={name: value.double() for name, value in state.params.items()}), best)
+    run = open_run(whole)
+    with pytest.raises(RunError, match="got some of another type"):
+        run.learned(driver.build(run.recipe).data.split("test"))
+
+
+def test_a_recipe_changed_since_is_said_whenever_the_run_is_opened(whole):
+    open_run(whole)
+    place = whole / "recipe.yaml"
+    place.write_text(place.read_text().replace("seed: 0", "seed: 1"))
+    with pytest.warns(RunWarning, match=r"recipe.yaml' was changed since"):
+        open_run(whole)
+    with pytest.raises(RunError, match="as the run began with it"):  # and warns of nothing beside
+        continued(whole)
+
+
+@pytest.mark.parametrize("settings", [{"seed": 2**64}, {"record": RecordConfig(checkpoint=10**20)}])
+def test_settings_that_could_not_be_read_back_are_refused_before_the_folder_is_made(tmp_path, settings):
+    with pytest.raises(InnerloopError, match="whole number of|at most 64 bits"):
+        driver.begin(replace(recipe_of(), **settings), str(tmp_path / "run"), "test")
+    assert not (tmp_path / "run").exists()
+
+
 def test_with_its_history_lost_a_runs_best_is_still_its_best(whole):
     best = open_run(whole).state("best").step
     (whole / "history.jsonl").unlink()

@@ -1,5 +1,7 @@
+import pytest
 import torch
 
+from innerloop.errors import ConfigError
 from innerloop.seeds import derived_seed, generator
 
 
@@ -15,3 +17,9 @@ def test_derived_seeds_are_the_same_everywhere():
     # Fixed for good: a change here would change every episode anybody ever reported on.
     assert derived_seed(0, "episodes", "test", 7) == 3339402002491896795
     assert derived_seed(0, "a", "b") != derived_seed(0, "ab")
+
+
+@pytest.mark.parametrize("seed", [2**64, -(2**64), 10**30])
+def test_a_seed_that_could_not_be_read_back_is_refused(seed):
+    with pytest.raises(ConfigError, match="seed of at most 64 bits"):
+        derived_seed(seed, "a")

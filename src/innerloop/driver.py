@@ -47,8 +47,10 @@ from innerloop.runs import (
     snapshots,
     standing,
     training_batch,
+    whose,
     write_checkpoint,
 )
+from innerloop.runs.recipe import from_yaml, to_yaml
 from innerloop.seeds import derived_seed
 from innerloop.training import State, evaluate, train
 
@@ -111,7 +113,7 @@ def begin(
     Raises:
         InnerloopError: At once for what does not fit; while iterating, for a loss that is not finite.
     """
-    recipe = recipe.settled()
+    recipe = from_yaml(to_yaml(recipe.settled()), "the settings given")  # as whoever opens the run will read it
     group.agree(_settings(recipe))
     with group.together():
         workshop = build(recipe, watch)
@@ -148,10 +150,11 @@ def resume(
     """
     with ExitStack() as held:
         with group.together():
-            run = open_run(folder)
+            run = open_run(folder, to_resume=True)
             if group.leads:
                 held.enter_context(Lock(run.directory.folder))
-                run = open_run(folder)  # whoever wrote it until now may have written more meanwhile
+                # Whoever wrote it until now may have written more meanwhile.
+                run = open_run(folder, to_resume=True)
             refuse_changed(run)
             workshop = _built(run, watch)
             start, best, is_saved = standing(run, workshop)
@@ -265,9 +268,9 @@ def _written(work: _Work, states: Iterator[State], engine: Engine) -> Iterator[P
             best_now = Best(score, state.step) if score > best.score else best
             # What belongs to a step is there before the step is recorded: a run goes on behind what is recorded.
             if best_now is not best:
-                write_checkpoint(directory.best, state, best_now, work.about["recipe"])
+                write_checkpoint(directory.best, state, best_now, whose(work.about))
             if snapshots.is_due(recipe.record.snapshots, state.step, recipe.training.steps):
-                snapshots.write(directory.snapshots, state)
+                snapshots.write(directory.snapshots, state, whose(work.about))
             with undivided():
                 history.append(directory.history, record)
                 if recipe.record.heads:
@@ -290,7 +293,7 @@ def _save(work: _Work, state: State, best: Best) -> None:
     with undivided():
         settle(directory.history)
         settle(directory.heads)
-        saves.write(directory, state, best, work.recipe.record.keep, work.about["recipe"])
+        saves.write(directory, state, best, work.recipe.record.keep, whose(work.about))
     engine = machine.asked_and_made(work.recipe.engine, work.engine.made or work.engine.as_before)
     if engine != work.about["engine"]:  # a chunk that did not fit is smaller by now
         work.about["engine"] = engine

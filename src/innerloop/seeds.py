@@ -8,9 +8,19 @@ from hashlib import sha256
 
 import torch
 
+from innerloop.errors import ConfigError
+
+MOST_BITS = 64
+
 
 def derived_seed(seed: int, *names: str | int) -> int:
-    """Return a 63-bit seed that depends on the seed and on every name, and on nothing else."""
+    """Return a 63-bit seed that depends on the seed and on every name, and on nothing else.
+
+    Raises:
+        ConfigError: The seed is longer than what is kept of a run can be read back with.
+    """
+    if seed.bit_length() > MOST_BITS:
+        raise ConfigError(f"expected a seed of at most {MOST_BITS} bits, got {seed}; choose a smaller one")
     digest = sha256(repr((seed, *names)).encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1
 

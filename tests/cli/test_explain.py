@@ -29,6 +29,20 @@ def test_the_installed_command_explains(trained, shell_in):
     assert "of the coefficients for the random attract" in said
 
 
+def test_an_explanation_is_not_written_elsewhere(trained):
+    (trained.folder / "there").mkdir()
+    shutil.copytree(trained.folder / "random", trained.folder / "linked", ignore=lambda *_: ["explained"])
+    (trained.folder / "linked" / "explained").symlink_to(trained.folder / "there")
+    assert "explained'" in trained.refused("explain", "linked", "contrast", *FEW)
+    assert not list((trained.folder / "there").iterdir())
+
+
+@pytest.mark.parametrize("rate", ["--inner_lr=1e39", "--seed=99999999999999999999"])
+def test_numbers_beyond_what_can_be_kept_are_one_line(trained, rate):
+    assert "expected a" in trained.refused("explain", "random", "contrast", rate, *FEW)
+    assert "expected a" in trained.refused("evaluate", "random", rate, "--episodes=2")
+
+
 def test_contrast_shows_a_share_of_exactly_one_in_five_for_a_zeroed_head_and_keeps_numbers_and_figures(trained):
     said = trained("explain", "zeroing", "contrast", *FEW)
     assert "interference is nothing for the zeroing" in said

@@ -2,6 +2,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pytest
 
 from innerloop import __version__
 
@@ -104,9 +105,10 @@ def test_a_warning_is_one_line_each_time_and_others_name_their_place():
     assert done.stderr.splitlines() == [own, own, "innerloop: <string>:8: UserWarning: something of a library's"]
 
 
-def test_what_does_not_fit_into_memory_is_one_line(shell):
+@pytest.mark.parametrize("size", [10**9, 2**62])
+def test_what_does_not_fit_into_memory_is_one_line(shell, size):
     asked = ("--data.name=sinusoid", "--model.name=mlp", "--inner.loss=mse", "--record.validation=0")
-    said = shell.refused("train", *asked, "--model.hidden=1000000000", "--out=run")
+    said = shell.refused("train", *asked, f"--model.hidden={size}", "--out=run")
     assert "to fit into memory, got: " in said
     assert "ask for a smaller network" in said
     assert not (shell.folder / "run").exists()

@@ -28,3 +28,11 @@ def test_another_ones_bank_a_damaged_one_and_none_are_one_line(tmp_path):
         banks.read(place, ABOUT)
     with pytest.raises(RunError, match="expected a bank of tasks at"):
         banks.read(tmp_path / "nothing", ABOUT)
+
+
+def test_a_bank_is_not_written_elsewhere(tmp_path):
+    (tmp_path / "there").mkdir()
+    (tmp_path / "banks").symlink_to(tmp_path / "there")
+    with pytest.raises(RunError, match="banks'.*got a link"):
+        banks.write(banks.place_of(tmp_path / "banks", ABOUT), torch.ones(2, 3), ABOUT)
+    assert not list((tmp_path / "there").iterdir())

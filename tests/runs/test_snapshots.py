@@ -1,3 +1,4 @@
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -87,3 +88,11 @@ def test_a_step_that_was_not_kept_is_refused_in_one_line(tmp_path):
     assert not run.directory.snapshots.exists()
     with pytest.raises(RunError, match=r"step-000001.*got none"):
         run.snapshot(1)
+
+
+def test_another_runs_snapshot_is_not_read(tmp_path):
+    run, other = trained(recipe_of(), tmp_path / "run"), trained(replace(recipe_of(), seed=5), tmp_path / "other")
+    run.snapshot(2)
+    shutil.copy(other.directory.snapshots / "step-000002.safetensors", run.directory.snapshots)
+    with pytest.raises(RunError, match="parameters after outer step 2"):
+        run.snapshot(2)

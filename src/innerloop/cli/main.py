@@ -81,11 +81,11 @@ def _answered(arguments: list[str], ending: Ending) -> int:
     except (OSError, UnicodeError) as error:
         return _refused(f"expected files and names that can be read and written, got: {error}; check the path")
     except (MemoryError, RuntimeError) as error:
-        if not _is_out_of_memory(error):
+        if not _is_too_large(error):
             raise
         return _refused(
-            f"expected what was asked for to fit into memory, got: {str(error)[-200:]}; ask for a smaller network, or "
-            "for fewer tasks or examples at once"
+            f"expected what was asked for to fit into memory, got: {str(error)[-200:]}; ask for a smaller network, for "
+            "fewer tasks or examples at once, or for smaller numbers"
         )
 
 
@@ -126,10 +126,13 @@ def _run(arguments: list[str], ending: Ending) -> int:
     return 0
 
 
-def _is_out_of_memory(error: MemoryError | RuntimeError) -> bool:
-    """Whether it says so: torch has no error of its own for the memory of a CPU."""
+TOO_LARGE = ("can't allocate memory", "out of memory", "size calculation overflowed", "without overflow")
+
+
+def _is_too_large(error: MemoryError | RuntimeError) -> bool:
+    """Whether it says so: torch has no error of its own for the memory of a CPU, nor for numbers beyond its own."""
     said = str(error).lower()
-    return isinstance(error, MemoryError) or "can't allocate memory" in said or "out of memory" in said
+    return isinstance(error, MemoryError) or any(words in said for words in TOO_LARGE)
 
 
 def _warned(

@@ -27,6 +27,7 @@ from innerloop.data.split import TEST
 from innerloop.errors import ConfigError, DiskError, DivergedError, InnerloopError, RunError, unknown_name
 from innerloop.report import rate_grids
 from innerloop.report import sweep as page
+from innerloop.report.page import fitting
 from innerloop.runs import OpenedRun, RunDirectory, build, open_run, provenance
 from innerloop.runs.files import make_folder, write_whole
 from innerloop.runs.grid import Cell, Grid, cells, from_text, read, settings_of, text_of
@@ -346,7 +347,9 @@ def _tell(folder: Path, grid: Grid, crossed: Sequence[Cell], jobs: Sequence[Job]
     write_whole(folder / NUMBERS, json.dumps(values, allow_nan=False, ensure_ascii=False) + "\n")
     made = f"{command_line()}\n\n{text_of(folder / GRID, 'grid')}"
     name = folder.resolve().name
-    write_whole(folder / PAGE, page.render(name, outcomes, grid.seeds, made, left_out, crossed_rates))
+    with fitting("results", [name], "train the run with the odd values anew"):
+        shown = page.render(name, outcomes, grid.seeds, made, left_out, crossed_rates)
+    write_whole(folder / PAGE, shown)
     console.print(f"Numbers: {folder / NUMBERS}\nPage:    {folder / PAGE}", soft_wrap=True)
 
 

@@ -222,7 +222,7 @@ def _checked(member: _Member, axes: str) -> NDArray[Any]:
             shape, _, dtype = read_header(stream)
             expected = stream.tell() + dtype.itemsize * _product(shape)
     except Exception as error:  # NumPy and zipfile raise all sorts of things for damaged files
-        raise DataError(_damaged(member, error)) from error
+        raise DataError(_damaged(member, one_line(error).split(" To allow", 1)[0])) from error
     if dtype.hasobject:
         raise DataError(
             f"expected plain numbers or text at '{member.where}', got pickled objects, which are never loaded; "

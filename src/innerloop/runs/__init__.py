@@ -1,7 +1,7 @@
 """Runs: every file of a run is written and read here."""
 
 from innerloop.runs import banks, heads, history, interventions, machine, saves, snapshots
-from innerloop.runs.checkpoint import Best, read_checkpoint, write_checkpoint
+from innerloop.runs.checkpoint import Best, read_checkpoint, whose, write_checkpoint
 from innerloop.runs.directory import RunDirectory
 from innerloop.runs.explanation import KeptExplanation
 from innerloop.runs.explanation import keep as keep_explanation
@@ -59,5 +59,6 @@ __all__ = [
     "standing",
     "training_batch",
     "untrained",
+    "whose",
     "write_checkpoint",
 ]

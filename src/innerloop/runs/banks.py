@@ -16,7 +16,7 @@ from torch import Tensor
 
 from innerloop.errors import RunError
 from innerloop.plain import parse_json
-from innerloop.runs.files import make_folder, write_whole
+from innerloop.runs.files import make_folder, refuse_links, write_whole
 
 FORMAT = 1
 About = Mapping[str, str]
@@ -32,7 +32,9 @@ def write(place: Path, vectors: Tensor, about: About) -> None:
 
     Raises:
         DiskError: It cannot be written.
+        RunError: Its folder lies elsewhere.
     """
+    refuse_links(place.parent)
     make_folder(place.parent)
     words = json.dumps({"format": FORMAT, "about": dict(about)}, sort_keys=True)
     write_whole(place, save({"vectors": vectors.contiguous()}, {"innerloop": words}))

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from innerloop.errors import DamagedError, RunError
-from innerloop.plain import parse_json
+from innerloop.plain import number, parse_json, whole
 from innerloop.runs.files import write_whole
 from innerloop.shapes import Params
 from innerloop.training import State
@@ -47,8 +48,17 @@ def steps_in(folder: Path) -> tuple[int, ...]:
     return tuple(sorted(int(each[1]) for each in found if each))
 
 
+def whose(about: Mapping[str, Any]) -> str:
+    """Return what tells a run's states from those of another, by its run.json: its recipe and its data; "" if nothing.
+
+    Equal runs have equal states, so it is no number of their own.
+    """
+    recipe = str(about.get("recipe", ""))
+    return f"{recipe} {about.get('data', '')}" if recipe else ""
+
+
 def write_checkpoint(place: Path, state: State, best: Best, of: str = "") -> None:
-    """Write a state whole or not at all; `of` says which run's it is, as its run.json does."""
+    """Write a state whole or not at all; `of` says `whose` it is."""
     tensors = {
         f"{group}:{name}": value.detach().to("cpu", copy=True).contiguous()
         for group in GROUPS
@@ -76,7 +86,7 @@ def read_checkpoint(place: Path, of: str = "", cure: str = "restore it, or train
 
     Args:
         place: The file.
-        of: Which run's it has to be; "" is any. Files from before they said so are anybody's.
+        of: `whose` it has to be; "" is anybody's. Files from before they said so are anybody's.
         cure: What to do where it is not there or damaged.
 
     Raises:
@@ -98,7 +108,7 @@ def read_checkpoint(place: Path, of: str = "", cure: str = "restore it, or train
             raise ValueError("its content is not what its digest was made of")
         if of and about.get("of", "") not in ("", of):
             raise ValueError("another run's")
-        return _state(about, tensors), Best(float(about["best_score"]), int(about["best_step"]))
+        return _state(about, tensors), _best(about)
     except FileNotFoundError as error:
         raise RunError(f"expected a checkpoint at '{place}', got none; {cure}") from error
     except (SafetensorError, OSError, LookupError, TypeError, ValueError, OverflowError, MemoryError) as error:
@@ -114,9 +124,20 @@ def _state(about: Mapping[str, Any], tensors: Params) -> State:
     if type(about["step"]) is not int or about["step"] < 0:
         raise ValueError(f"outer step {about['step']!r}")
     later = {name: about[name] for name in LATER if name in about}
+    if not (isinstance(later.get("skipped", ""), str) and whole(later.get("in_a_row", 0)) >= 0):
+        raise ValueError("odd words of the last step")
+    if not 0 <= number(later.get("rate", 1.0)) <= 1 or type(later.get("gradient_norm", 0.0)) is not float:
+        raise ValueError("an odd rate or norm")
     params, optimizer, first_head = (groups[group] for group in GROUPS)
     loss, accuracy = float(about["loss"]), float(about["accuracy"])
     return State(about["step"], params, optimizer, first_head, loss, accuracy, **later)
+
+
+def _best(about: Mapping[str, Any]) -> Best:
+    score, step = about["best_score"], whole(about["best_step"])
+    if type(score) is not float or isnan(score) or step < -1:
+        raise ValueError(f"a best score of {score!r} at outer step {step}")
+    return Best(score, step)
 
 
 def _digest(about: Mapping[str, Any], tensors: Params) -> str:

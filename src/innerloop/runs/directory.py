@@ -88,18 +88,6 @@ class RunDirectory:
             "or continue that run with --resume"
         )
 
-    def refuse_links(self) -> None:
-        """Refuse a run of which a part lies elsewhere: what is written, cut or cleared away here is the run's own.
-
-        Raises:
-            RunError: It is a link.
-        """
-        for place in (self.checkpoints, self.snapshots, self.folder / lock.NAME):
-            if place.is_symlink():
-                raise RunError(
-                    f"expected '{place}' in the run's folder, got a link to elsewhere; put that in its place"
-                )
-
     def begin(self, recipe: Recipe, about: Mapping[str, Any]) -> dict[str, Any]:
         """Write what the run is, and what made it; return that as it was written.
 

@@ -10,7 +10,7 @@ from innerloop.data import DataConfig
 from innerloop.data.episode import EpisodeShape, spelled
 from innerloop.errors import ConfigError, RunError
 from innerloop.plain import LARGEST_RESULTS, made, read_json
-from innerloop.runs.files import make_folder, name_of, write_whole
+from innerloop.runs.files import make_folder, name_of, refuse_links, write_whole
 
 FOLDER, RESULT = "explained", "result.json"
 FORMAT = 1
@@ -83,8 +83,10 @@ def made_folder(folder: Path, kept: KeptExplanation) -> Path:
 
     Raises:
         DiskError: It cannot be made.
+        RunError: It lies elsewhere.
     """
     place = folder / FOLDER / kept.name
+    refuse_links(place.parent, place)
     make_folder(place, parents=True)
     return place
 

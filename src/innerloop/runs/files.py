@@ -7,8 +7,10 @@ from hashlib import sha256
 from pathlib import Path
 
 from innerloop.disk import flush_file, flush_names
-from innerloop.errors import DiskError
+from innerloop.errors import DiskError, RunError
 
+# A file of its own, made by this process: one that lies there, or leads elsewhere, is not written into.
+NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
 DRAFT = re.compile(r"\.(?P<name>.+)-\d+")
 FEW = 50  # letters of a name, in that of its draft
 LONGEST = 220  # bytes of a name, with room for an ending
@@ -34,7 +36,8 @@ def write_whole(place: Path, content: bytes | str) -> None:
     data = content.encode() if isinstance(content, str) else content
     draft = place.with_name(f".{place.name[:FEW]}-{os.getpid()}")  # a name may be as long as names can be already
     try:
-        with draft.open("wb") as file:
+        draft.unlink(missing_ok=True)  # of a process of this number that was killed
+        with open(os.open(draft, NEW, 0o666), "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
@@ -68,6 +71,17 @@ def make_folder(place: Path, parents: bool = False) -> None:
         raise DiskError(
             f"expected to make '{place}', got: {error.strerror}; let it be written, or choose another folder"
         ) from error
+
+
+def refuse_links(*places: Path) -> None:
+    """Refuse what should lie in a run and lies elsewhere: what is written, cut or cleared away there is the run's own.
+
+    Raises:
+        RunError: It is a link.
+    """
+    for place in places:
+        if place.is_symlink():
+            raise RunError(f"expected '{place}' in the run's folder, got a link to elsewhere; put that in its place")
 
 
 def settle(place: Path) -> None:

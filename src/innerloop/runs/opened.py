@@ -2,6 +2,7 @@
 
 import json
 import re
+import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -13,13 +14,13 @@ from innerloop.data.episode import spelled
 from innerloop.data.family import Family
 from innerloop.data.manifest import Manifest
 from innerloop.data.split import Split
-from innerloop.errors import ConfigError, DamagedError, RunError
+from innerloop.errors import ConfigError, DamagedError, RunError, RunWarning
 from innerloop.plain import LARGEST_RESULTS, LARGEST_SETTINGS, made, parse_json, read_text
 from innerloop.runs import explanation, history, saves, snapshots
-from innerloop.runs.checkpoint import read_checkpoint, steps_in
+from innerloop.runs.checkpoint import read_checkpoint, steps_in, whose
 from innerloop.runs.directory import FORMAT, RunDirectory
 from innerloop.runs.files import write_whole
-from innerloop.runs.recipe import Recipe, from_yaml, untrained
+from innerloop.runs.recipe import Recipe, fingerprint, from_yaml, untrained
 from innerloop.shapes import Params
 from innerloop.training import Evaluation, State
 
@@ -53,13 +54,20 @@ class OpenedRun:
         """The folder's name."""
         return self.directory.folder.resolve().name
 
+    @property
+    def is_as_begun(self) -> bool:
+        """Whether the recipe is still the one the run was begun with, or nothing says what that was."""
+        # Where the data lie was part of it once, and is what a run of that time has to be asked by.
+        begun = self.about.get("recipe", "")
+        return begun in ("", fingerprint(self.recipe), fingerprint(self.recipe, with_root=True))
+
     def state(self, which: Which = "best") -> State:
         """Read a checkpoint.
 
         Raises:
             RunError: There is none, or it is damaged (of the last, all that are kept).
         """
-        of = str(self.about.get("recipe", ""))
+        of = whose(self.about)
         if self.chosen(which) == "best":
             state, best = read_checkpoint(self.directory.best, of, BEST_LOST)
             if best.step != state.step:
@@ -80,7 +88,7 @@ class OpenedRun:
         Raises:
             RunError: They were not kept, or the file is damaged.
         """
-        return snapshots.read(self.directory.snapshots, step)
+        return snapshots.read(self.directory.snapshots, step, whose(self.about))
 
     def chosen(self, which: Which) -> Which:
         """Return which checkpoint is meant: a run that validated nothing has no best, and its last is taken."""
@@ -107,8 +115,15 @@ class OpenedRun:
         # A classifier over all training classes has as many rows as it was trained with, whatever the split.
         rows = len(state.params["head.weight"]) if self.recipe.algorithm.axes.is_joint else None
         algorithm = untrained(self.recipe, split, rows)
-        expected = {name: value.shape for name, value in algorithm.initial_params().items()}
-        if {name: value.shape for name, value in state.params.items()} != expected:
+        expected = algorithm.initial_params()
+        if any(value.dtype != expected[name].dtype for name, value in state.params.items() if name in expected):
+            raise RunError(
+                f"expected parameters of this run's network in '{self.directory.folder}', got some of another type; "
+                "restore its checkpoints, or train again"
+            )
+        if {name: value.shape for name, value in state.params.items()} != {
+            name: value.shape for name, value in expected.items()
+        }:
             size = "x".join(map(str, split.input_shape))
             raise ConfigError(
                 f"expected images that fit the run's network, got {size} in '{split.data_set}'; "
@@ -170,8 +185,15 @@ def _telling(place: Path, places: Sequence[Path]) -> str:
     return str(place)
 
 
-def open_run(folder: str | Path) -> OpenedRun:
+def open_run(folder: str | Path, to_resume: bool = False) -> OpenedRun:
     """Open a run.
+
+    Args:
+        folder: The run's.
+        to_resume: Whether to go on with it, which a changed recipe is refused for and not warned of.
+
+    Warns:
+        RunWarning: Its recipe is not the one it was begun with.
 
     Raises:
         RunError: The folder holds no run, or a damaged one.
@@ -181,13 +203,21 @@ def open_run(folder: str | Path) -> OpenedRun:
         raise RunError(f"expected a run folder with recipe.yaml, got '{folder}'; name a folder that `train` made")
     about = _json(directory.about, "restore it, or train anew") if directory.about.exists() else {}
     _refuse_unknown(directory, about)
-    return OpenedRun(
+    run = OpenedRun(
         directory,
         from_yaml(_text(directory.recipe, LARGEST_SETTINGS), str(directory.recipe)),
         history.read(directory.history),
         about,
         directory.folder.resolve().name,
     )
+    if not to_resume and not run.is_as_begun:
+        warnings.warn(
+            f"'{directory.recipe}' was changed since the run began with it: what is told of it holds for the changed "
+            "one; change it back, or train anew with it",
+            RunWarning,
+            stacklevel=2,
+        )
+    return run
 
 
 def _refuse_unknown(directory: RunDirectory, about: dict[str, Any]) -> None:

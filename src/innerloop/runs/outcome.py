@@ -9,6 +9,7 @@ from innerloop.data import DataConfig
 from innerloop.data.episode import EpisodeShape
 from innerloop.data.split import TEST
 from innerloop.runs import saves
+from innerloop.runs.checkpoint import whose
 from innerloop.runs.grid import Cell
 from innerloop.runs.opened import KeptEvaluation, OpenedRun
 from innerloop.statistics import Interval, mean_interval, paired_difference
@@ -84,7 +85,7 @@ def curves(run: OpenedRun) -> dict[Quantity, list[tuple[int, float]]]:
 
 def finished(run: OpenedRun) -> bool:
     """Return whether a run has been trained, and saved, to its end."""
-    saved = saves.newest(run.directory, str(run.about.get("recipe", "")))
+    saved = saves.newest(run.directory, whose(run.about))
     return saved is not None and saved[0].step == run.recipe.training.steps
 
 

@@ -26,7 +26,7 @@ def write(directory: RunDirectory, state: State, best: Best, keep: int, of: str 
         state: To continue from.
         best: The best so far.
         keep: How many stay, this one among them.
-        of: Which run's it is.
+        of: `whose` it is.
 
     Raises:
         DiskError: It cannot be written; those before it still stand.
@@ -47,7 +47,7 @@ def newest(directory: RunDirectory, of: str = "", lacks: Lacks = lambda _: "") -
 
     Args:
         directory: The run's.
-        of: Which run's they have to be; "" is any.
+        of: `whose` they have to be; "" is anybody's.
         lacks: What else is asked of a state.
 
     Warns:

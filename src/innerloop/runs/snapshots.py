@@ -29,25 +29,25 @@ def is_due(every: int | None, step: int, steps: int) -> bool:
     return step % every == 0 if every else digits[0] in "125" and not int(digits[1:] or "0")
 
 
-def write(folder: Path, state: State) -> None:
-    """Keep a state's parameters.
+def write(folder: Path, state: State, of: str = "") -> None:
+    """Keep a state's parameters; `of` says `whose` they are.
 
     Raises:
         DiskError: The folder cannot be written.
     """
     make_folder(folder)
-    write_checkpoint(place_of(folder, state.step), State(state.step, state.params), Best())
+    write_checkpoint(place_of(folder, state.step), State(state.step, state.params), Best(), of)
 
 
-def read(folder: Path, step: int) -> Params:
-    """Return the meta-parameters after this outer step.
+def read(folder: Path, step: int, of: str = "") -> Params:
+    """Return the meta-parameters after this outer step; `of` says `whose` they have to be.
 
     Raises:
-        RunError: They were not kept, or the file is damaged.
+        RunError: They were not kept, the file is damaged, or another run's.
     """
     place = place_of(folder, step)
     try:
-        state = read_checkpoint(place)[0]
+        state = read_checkpoint(place, of)[0]
     except RunError as error:
         if not place.exists():
             raise

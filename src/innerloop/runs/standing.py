@@ -3,13 +3,14 @@
 import warnings
 
 from innerloop.errors import RunError, RunWarning
-from innerloop.runs import heads, history, saves, snapshots
-from innerloop.runs.checkpoint import Best
+from innerloop.runs import heads, history, lock, saves, snapshots
+from innerloop.runs.checkpoint import Best, whose
 from innerloop.runs.directory import FORMAT
+from innerloop.runs.files import refuse_links
 from innerloop.runs.opened import OpenedRun
-from innerloop.runs.recipe import Workshop, fingerprint
+from innerloop.runs.recipe import Workshop
 from innerloop.shapes import Params
-from innerloop.training import State
+from innerloop.training import State, has_moments_of
 
 LENGTH = "its length as well, for its outer rate falls towards the end"
 
@@ -21,13 +22,12 @@ def refuse_changed(run: OpenedRun) -> None:
         RunError: It is not, or nothing says what that was, or a part of the run lies elsewhere.
     """
     directory, recipe = run.directory, run.recipe
-    directory.refuse_links()
+    refuse_links(directory.checkpoints, directory.snapshots, directory.folder / lock.NAME)
     if not run.about.get("recipe"):
         raise RunError(
             f"expected '{directory.about}' with what the run was begun with, got none; restore it, or train anew"
         )
-    # Where the data lie was part of it once, and is what a run of that time has to be asked by.
-    if run.about["recipe"] not in (fingerprint(recipe), fingerprint(recipe, with_root=True)):
+    if not run.is_as_begun:
         length = "more steps are welcome" if recipe.training.outer_schedule == "constant" else LENGTH
         raise RunError(
             f"expected '{directory.recipe}' as the run began with it ({length}), got it changed; change it back, or "
@@ -60,11 +60,11 @@ def standing(run: OpenedRun, workshop: Workshop) -> tuple[State, Best, bool]:
             return f"expected '{directory.heads}' up to step {state.step}, got less; restore it, or train anew"
         if not _alike(state.params, start.params) or not _alike(state.first_head, start.first_head):
             return f"expected the parameters of this run's network at step {state.step}, got others; restore them"
-        if any(key.rsplit("/", 1)[0] not in start.params for key in state.optimizer):
+        if not has_moments_of(state, run.recipe.training):
             return f"expected the outer optimizer of this run's network at step {state.step}, got another; restore it"
         return ""
 
-    found = saves.newest(directory, run.about["recipe"], lacks)
+    found = saves.newest(directory, whose(run.about), lacks)
     if found is None:
         if len(run.history) > 1:
             raise RunError(f"expected a checkpoint in '{directory.checkpoints}', got none; restore it, or train anew")

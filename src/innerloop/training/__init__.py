@@ -12,7 +12,7 @@ from innerloop.training.evaluate import (
     zeroing_changes_nothing,
 )
 from innerloop.training.head_reset import reset_head
-from innerloop.training.loop import train
+from innerloop.training.loop import has_moments_of, train
 from innerloop.training.state import State, initial_state
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "TestHead",
     "TrainingConfig",
     "evaluate",
+    "has_moments_of",
     "initial_state",
     "reset_head",
     "score_by_step",

@@ -19,7 +19,7 @@ from innerloop.training import divergence
 from innerloop.training.config import OuterRule, TrainingConfig
 from innerloop.training.head_reset import reset_head
 from innerloop.training.schedule import factor
-from innerloop.training.state import State
+from innerloop.training.state import State, is_count
 
 RULES: Mapping[OuterRule, Callable[..., torch.optim.Optimizer]] = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}
 
@@ -73,6 +73,23 @@ def train(
             _put_back(optimizer, leaves, after)
         state = after
         yield state
+
+
+def has_moments_of(state: State, config: TrainingConfig) -> bool:
+    """Whether a state has what the outer rule keeps of its parameters; before the first update that is nothing."""
+    if not state.optimizer and state.in_a_row == state.step:
+        return True
+    leaves = snapshot(state.params)
+    optimizer = RULES[config.outer_rule](list(leaves.values()), lr=0.0)
+    for leaf in leaves.values():
+        leaf.grad = torch.zeros_like(leaf)
+    optimizer.step()
+    expected = _tensors(optimizer, leaves)
+    return state.optimizer.keys() == expected.keys() and all(
+        (value.shape, value.dtype) == (expected[name].shape, expected[name].dtype)
+        and (not is_count(name) or value.item() >= 1)
+        for name, value in state.optimizer.items()
+    )
 
 
 def clipped(gradient: Params, longest: float | None) -> tuple[Params, float]:
