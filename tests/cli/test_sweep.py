@@ -1,4 +1,5 @@
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -59,6 +60,15 @@ def whole(commands_in, tmp_path_factory):
     write(shell.folder)
     shell.said = shell("sweep", "grid.yaml", "--out=sweep")
     return shell
+
+
+def test_numbers_that_no_figure_can_show_are_one_line(whole, commands_in, tmp_path):
+    shell = commands_in(shutil.copytree(whole.folder, tmp_path / "copy"))
+    history = shell.folder / "sweep" / RUNS[0] / "history.jsonl"
+    first, *rest = history.read_text().splitlines()
+    odd = {**json.loads(first), "validation": {"accuracy": -1e308, "zeroed": 1e308}}
+    history.write_text("\n".join([json.dumps(odd), *rest, ""]))
+    assert "do not fit one another" in shell.refused("sweep", "grid.yaml", "--out=sweep")
 
 
 def test_a_sweep_leaves_a_run_for_every_cell_and_seed_and_one_table_and_page(whole):

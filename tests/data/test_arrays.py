@@ -48,6 +48,7 @@ def refused(root, message):
     with pytest.raises(DataError, match=message) as caught:
         load_arrays(root)
     assert "\n" not in str(caught.value)
+    assert "allow_pickle" not in str(caught.value)  # which nothing here has
 
 
 def refuse_to_run(*_, **__):
@@ -222,6 +223,11 @@ def test_a_file_that_is_no_array_is_refused(tmp_path):
     root = paired(tmp_path, labels=LABELS)
     (root / "inputs.npy").write_bytes(b"<html>not found</html>")
     refused(root, r"expected a whole array at '.*inputs\.npy', got: .*magic")
+
+
+def test_a_long_header_is_refused_without_advice_that_nobody_can_follow(tmp_path):
+    whole = header((4,), [(f"f{number}", "<f8") for number in range(2000)])
+    refused(members(tmp_path, inputs=whole, labels=raw(LABELS)), r"inputs', got: .*may not be safe")
 
 
 @pytest.mark.parametrize("shape", [(10**12,), (2**40, 2**40), (2**32, 2**32, 2), (-1, 3), (4, 2)])

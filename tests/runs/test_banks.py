@@ -33,6 +33,6 @@ def test_another_ones_bank_a_damaged_one_and_none_are_one_line(tmp_path):
 def test_a_bank_is_not_written_elsewhere(tmp_path):
     (tmp_path / "there").mkdir()
     (tmp_path / "banks").symlink_to(tmp_path / "there")
-    with pytest.raises(RunError, match="banks'.*got a link"):
+    with pytest.raises(RunError, match=r"banks'.*got a link"):
         banks.write(banks.place_of(tmp_path / "banks", ABOUT), torch.ones(2, 3), ABOUT)
     assert not list((tmp_path / "there").iterdir())

@@ -35,7 +35,7 @@ def test_a_draft_that_leads_elsewhere_is_not_written_through(tmp_path):
     write_whole(tmp_path / "a.json", "[]")
     assert (tmp_path / "a.json").read_text() == "[]"
     draft.mkdir()
-    with pytest.raises(DiskError, match="a.json"):
+    with pytest.raises(DiskError, match=r"a.json"):
         write_whole(tmp_path / "a.json", "5")
     assert (tmp_path / "a.json").read_text() == "[]"
 
@@ -45,7 +45,7 @@ def test_a_draft_that_appears_meanwhile_is_not_written_through(tmp_path, monkeyp
     draft = tmp_path / f".a.json-{os.getpid()}"
     monkeypatch.setattr(type(draft), "unlink", lambda *_, **__: None)
     draft.symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(DiskError, match="a.json"):
+    with pytest.raises(DiskError, match=r"a.json"):
         write_whole(tmp_path / "a.json", "{}")
     assert (tmp_path / "elsewhere").read_text() == "precious"
 
@@ -54,5 +54,5 @@ def test_what_lies_elsewhere_is_refused(tmp_path):
     (tmp_path / "there").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "there")
     refuse_links(tmp_path / "there", tmp_path / "nothing")
-    with pytest.raises(RunError, match="link'.*got a link to elsewhere"):
+    with pytest.raises(RunError, match=r"link'.*got a link to elsewhere"):
         refuse_links(tmp_path / "there", tmp_path / "link")

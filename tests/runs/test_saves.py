@@ -97,17 +97,30 @@ def test_values_that_no_state_has_are_damage(tmp_path):
             read_checkpoint(place)
 
 
-@pytest.mark.parametrize("step", [-1, 2.0, True, "2", None])
-def test_an_outer_step_that_is_none_is_damage(tmp_path, step):
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("step", odd) for odd in (-1, 2.0, True, "2", None)),
+        *(("rate", odd) for odd in ("x", None, [1], 1e300, -1.0, True)),
+        *(("in_a_row", odd) for odd in ("x", -5, 1.5, True)),
+        *(("skipped", odd) for odd in (None, 3)),
+        *(("gradient_norm", odd) for odd in ("x", [1.0], None)),
+        *(("best_score", odd) for odd in ("0.5", float("nan"), True, None)),
+        *(("best_step", odd) for odd in (-2, 0.5, "3", None)),
+    ],
+)
+def test_values_of_which_one_is_none_of_a_state_are_damage(tmp_path, name, value):
     place = tmp_path / "one.safetensors"
     write_checkpoint(place, state(2), Best())
     with safe_open(place, framework="pt") as file:
         about = json.loads(file.metadata()["innerloop"])
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, it is no mapping
     # Of the first format, which has no digest.
-    place.write_bytes(save(tensors, {"innerloop": json.dumps({**about, "format": 1, "step": step})}))
-    with pytest.raises(DamagedError, match=re.escape(f"outer step {step!r}")):
+    place.write_bytes(save(tensors, {"innerloop": json.dumps({**about, "format": 1, name: value})}))
+    with pytest.raises(DamagedError, match=re.escape(str(place))):
         read_checkpoint(place)
+    place.write_bytes(save(tensors, {"innerloop": json.dumps({**about, "format": 1})}))
+    read_checkpoint(place)
 
 
 def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
