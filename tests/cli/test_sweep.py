@@ -62,6 +62,7 @@ def whole(commands_in, tmp_path_factory):
     return shell
 
 
+@pytest.mark.filterwarnings("ignore:.*encountered in:RuntimeWarning")
 def test_numbers_that_no_figure_can_show_are_one_line(whole, commands_in, tmp_path):
     shell = commands_in(shutil.copytree(whole.folder, tmp_path / "copy"))
     history = shell.folder / "sweep" / RUNS[0] / "history.jsonl"
