@@ -82,8 +82,7 @@ def test_losses_and_accuracy_take_slots_and_mse_takes_real_targets_too():
     [
         ({"loss": "cross_entropi"}, "Did you mean 'cross_entropy'"),
         ({"steps": -1}, "at least 0, got -1"),
-        ({"lr": float("nan")}, "expected an inner learning rate from -1e"),
-        ({"lr": -1e39}, "expected an inner learning rate from -1e"),
+        ({"lr": float("nan")}, "expected a finite inner learning rate"),
     ],
 )
 def test_bad_settings_are_refused(settings, words):
