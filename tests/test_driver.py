@@ -50,6 +50,13 @@ def recipe_of(name="fomaml", **record):
     )
 
 
+def on_arrays(place, seed=0):
+    """Write examples that the seed decides, and return a recipe on them."""
+    values = np.random.default_rng(seed).normal(size=(60, 4)).astype(np.float32)
+    np.savez(place, inputs=values, labels=np.repeat(np.arange(12), 5))
+    return replace(recipe_of(), data=DataConfig("arrays", root=str(place)), episode=EpisodeShape(2, 2, 3))
+
+
 def done(progress, copies=()):
     """Go on to the end; copies are what a process killed after these outer steps would have left."""
     with closing(progress):
@@ -190,21 +197,15 @@ def test_what_a_beginning_left_that_was_cut_short_is_begun_in_again(tmp_path):
 
 
 def test_other_data_than_the_run_began_with_are_refused(tmp_path):
-    def examples(seed):
-        values = np.random.default_rng(seed).normal(size=(60, 4)).astype(np.float32)
-        np.savez(tmp_path / "data.npz", inputs=values, labels=np.repeat(np.arange(12), 5))
-
-    examples(0)
-    recipe = replace(recipe_of(), data=DataConfig("arrays", root=str(tmp_path / "data.npz")))
-    recipe = replace(recipe, episode=EpisodeShape(2, 2, 3))
+    recipe = on_arrays(tmp_path / "data.npz")
     with closing(driver.begin(recipe, str(tmp_path / "run"), "test")) as progress:
         next(progress)
     kept = (tmp_path / "run" / "history.jsonl").read_bytes()
-    examples(1)
+    on_arrays(tmp_path / "data.npz", seed=1)
     with pytest.raises(RunError, match="expected the examples of 'arrays' that the run was begun with, got others"):
         continued(tmp_path / "run")
     assert (tmp_path / "run" / "history.jsonl").read_bytes() == kept
-    examples(0)
+    on_arrays(tmp_path / "data.npz")
     continued(tmp_path / "run")
 
 
@@ -308,10 +309,7 @@ def test_a_file_that_is_a_copys_as_well_is_not_changed_for_it(tmp_path, whole):
 
 
 def test_data_may_have_moved_and_where_to_say_so_is_said(tmp_path):
-    values = np.random.default_rng(0).normal(size=(60, 4)).astype(np.float32)
-    np.savez(tmp_path / "data.npz", inputs=values, labels=np.repeat(np.arange(12), 5))
-    recipe = replace(recipe_of(), data=DataConfig("arrays", root=str(tmp_path / "data.npz")))
-    recipe = replace(recipe, episode=EpisodeShape(2, 2, 3))
+    recipe = on_arrays(tmp_path / "data.npz")
     with closing(driver.begin(recipe, str(tmp_path / "run"), "test")) as progress:
         next(progress)
     (tmp_path / "data.npz").rename(tmp_path / "moved.npz")
@@ -323,10 +321,7 @@ def test_data_may_have_moved_and_where_to_say_so_is_said(tmp_path):
 
 
 def test_a_run_from_when_the_place_of_its_data_was_part_of_it_goes_on_where_it_was(tmp_path):
-    values = np.random.default_rng(0).normal(size=(60, 4)).astype(np.float32)
-    np.savez(tmp_path / "data.npz", inputs=values, labels=np.repeat(np.arange(12), 5))
-    recipe = replace(recipe_of(), data=DataConfig("arrays", root=str(tmp_path / "data.npz")))
-    recipe = replace(recipe, episode=EpisodeShape(2, 2, 3))
+    recipe = on_arrays(tmp_path / "data.npz")
     with closing(driver.begin(recipe, str(tmp_path / "run"), "test")) as progress:
         next(progress)
     run = open_run(tmp_path / "run")
@@ -375,11 +370,8 @@ def test_the_best_of_another_run_is_not_taken_for_its_own(tmp_path, whole):
 def test_checkpoints_of_a_run_on_other_data_are_another_runs(tmp_path):
     folders = {}
     for seed in (0, 1):
-        values = np.random.default_rng(seed).normal(size=(60, 4)).astype(np.float32)
-        np.savez(tmp_path / f"{seed}.npz", inputs=values, labels=np.repeat(np.arange(12), 5))
-        recipe = replace(recipe_of(), data=DataConfig("arrays", root=str(tmp_path / f"{seed}.npz")))
         folders[seed] = tmp_path / f"run-{seed}"
-        done(driver.begin(replace(recipe, episode=EpisodeShape(2, 2, 3)), str(folders[seed]), "test"))
+        done(driver.begin(on_arrays(tmp_path / f"{seed}.npz", seed), str(folders[seed]), "test"))
     theirs, own = newest(folders[1]), newest(folders[0])
     shutil.copy(theirs, own)
     with pytest.warns(RunWarning, match=r"another run's.*Going on from step"):

@@ -9,8 +9,7 @@ from hashlib import sha256
 import torch
 
 from innerloop.errors import ConfigError
-
-MOST_BITS = 64
+from innerloop.plain import MOST_BITS
 
 
 def derived_seed(seed: int, *names: str | int) -> int:

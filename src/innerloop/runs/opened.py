@@ -116,11 +116,6 @@ class OpenedRun:
         rows = len(state.params["head.weight"]) if self.recipe.algorithm.axes.is_joint else None
         algorithm = untrained(self.recipe, split, rows)
         expected = algorithm.initial_params()
-        if any(value.dtype != expected[name].dtype for name, value in state.params.items() if name in expected):
-            raise RunError(
-                f"expected parameters of this run's network in '{self.directory.folder}', got some of another type; "
-                "restore its checkpoints, or train again"
-            )
         if {name: value.shape for name, value in state.params.items()} != {
             name: value.shape for name, value in expected.items()
         }:
@@ -128,6 +123,11 @@ class OpenedRun:
             raise ConfigError(
                 f"expected images that fit the run's network, got {size} in '{split.data_set}'; "
                 "test on data of the size it was trained on"
+            )
+        if any(value.dtype != expected[name].dtype for name, value in state.params.items()):
+            raise RunError(
+                f"expected parameters of this run's network in '{self.directory.folder}', got some of another type; "
+                "restore its checkpoints, or train again"
             )
         return algorithm, state
 
